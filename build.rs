@@ -16,5 +16,8 @@ fn link_worker() {
         // DT_RPATH is searched before LD_LIBRARY_PATH; DT_RUNPATH after it.
         println!("cargo:rustc-link-arg-bin=dspex-worker=-Wl,--disable-new-dtags");
     }
-    println!("cargo:rustc-env=DSPEX_WORKER_PYTHON={}.{}", config.version.major, config.version.minor);
+    println!(
+        "cargo:rustc-env=DSPEX_WORKER_PYTHON={}.{}",
+        config.version.major, config.version.minor
+    );
 }

@@ -1,1 +1,21 @@
-//! x
+//! `dspex-tui`: a terminal workbench for DSPy.
+//!
+//! Start with `src/ARCHITECTURE.md`. Nothing in this library names `pyo3`: only
+//! `src/python*` and `src/bin/dspex-worker.rs` do, so that the workbench starts
+//! without libpython.
+
+pub mod app;
+pub mod cli;
+pub mod command;
+pub mod config;
+pub mod gateway;
+pub mod highlight;
+pub mod operation;
+pub mod paths;
+pub mod protocol;
+pub mod repl;
+pub mod session;
+pub mod terminal;
+pub mod theme;
+pub mod ui;
+pub mod worker;

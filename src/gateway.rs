@@ -1,0 +1,1 @@
+//! The LM gateway: the one place every LM call passes through.

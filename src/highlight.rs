@@ -1,0 +1,1 @@
+//! Python and JSON colouring by syntect, off the drawing path.

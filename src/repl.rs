@@ -1,0 +1,1 @@
+//! The line REPL: rustyline over the same core and commands.

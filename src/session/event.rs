@@ -1,0 +1,694 @@
+//! Events: everything a session remembers, one line of its log each.
+//!
+//! An event is a fact in the past tense. Live or replayed, state changes only by
+//! applying events ([`super::state::SessionState::apply`]).
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::protocol::error::OperationError;
+
+/// A run: one execution of a program, operation or cell. Counts from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RunId(pub u64);
+
+/// A cell of the notebook. Counts from 1; stays the same when the cell is run again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct CellId(pub u64);
+
+/// One line of the log, decoded.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    /// Position in the session, from 1, without gaps.
+    pub seq: u64,
+    /// Wall clock, milliseconds since the epoch; for display only.
+    pub time_ms: i64,
+    /// Monotonic nanoseconds since this process opened the session; for order
+    /// and durations.
+    pub mono_ns: u64,
+    /// The run it belongs to.
+    pub run: Option<RunId>,
+    /// The cell it belongs to.
+    pub cell: Option<CellId>,
+    /// What happened.
+    pub body: EventBody,
+    /// SHA-256 of the previous event's chain and this line's bytes, hex.
+    pub chain: String,
+}
+
+/// The run and cell an event belongs to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Scope {
+    /// The run.
+    pub run: Option<RunId>,
+    /// The cell.
+    pub cell: Option<CellId>,
+}
+
+impl Scope {
+    /// Belongs to the session as a whole.
+    pub const NONE: Self = Self {
+        run: None,
+        cell: None,
+    };
+
+    /// Belongs to a run outside any cell.
+    pub fn run(run: RunId) -> Self {
+        Self {
+            run: Some(run),
+            cell: None,
+        }
+    }
+
+    /// Belongs to a run of a cell.
+    pub fn cell(run: RunId, cell: CellId) -> Self {
+        Self {
+            run: Some(run),
+            cell: Some(cell),
+        }
+    }
+}
+
+/// What happened. On disk: `"kind": "…", "d": {…}`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", content = "d", rename_all = "snake_case")]
+pub enum EventBody {
+    /// The session was created, or opened again.
+    SessionOpened {
+        /// With what versions, where.
+        passport: Passport,
+    },
+    /// The session was closed in good order.
+    SessionClosed {},
+    /// A cell was written or rewritten and handed over to be run.
+    CellSubmitted {
+        /// What it is.
+        cell_kind: CellKind,
+        /// Its text.
+        source: String,
+    },
+    /// A cell printed, showed or returned something.
+    CellOutput {
+        /// What.
+        output: Output,
+    },
+    /// A cell ended.
+    CellFinished {
+        /// How.
+        status: RunStatus,
+        /// How long it took.
+        duration_ms: f64,
+    },
+    /// A cell was taken out of the notebook.
+    CellDeleted {},
+    /// A run began.
+    RunStarted {
+        /// `cell`, `operation`, `evaluate`, `compile`.
+        run_kind: RunKind,
+        /// One line for lists: `qa(question=…)`, `[3]`, `optimize qa`.
+        title: String,
+        /// The operation asked for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        operation: Option<String>,
+        /// Its arguments.
+        #[serde(default, skip_serializing_if = "Value::is_null")]
+        arguments: Value,
+    },
+    /// A run ended.
+    RunFinished {
+        /// How.
+        status: RunStatus,
+        /// The operation's result.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        result: Option<Value>,
+        /// Why there is none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<OperationError>,
+        /// How long it took.
+        duration_ms: f64,
+    },
+    /// Spans began and ended.
+    Spans {
+        /// In order of time.
+        items: Vec<SpanItem>,
+    },
+    /// A request to an LM server was answered, or failed.
+    Exchange(Box<Exchange>),
+    /// An LM profile was made or changed.
+    LmConfigured {
+        /// The whole profile.
+        profile: LmProfile,
+    },
+    /// An LM profile was removed.
+    LmRemoved {
+        /// Its name.
+        name: String,
+    },
+    /// This profile is now the one calls go to by default.
+    LmSelected {
+        /// Its name.
+        name: String,
+    },
+    /// A signature was named, or changed.
+    SignatureDefined {
+        /// The name it is known by.
+        name: String,
+        /// What it says.
+        signature: SignatureDef,
+    },
+    /// A program was made, changed or optimised.
+    ProgramRegistered {
+        /// The whole program.
+        program: Box<ProgramDef>,
+    },
+    /// A program was removed.
+    ProgramRemoved {
+        /// Its name.
+        name: String,
+    },
+    /// A dataset was loaded.
+    DatasetLoaded {
+        /// The whole dataset.
+        dataset: DatasetDef,
+    },
+    /// The kernel's namespace after a cell.
+    NamesChanged {
+        /// All names, sorted.
+        names: Vec<NameInfo>,
+    },
+    /// An evaluation or optimisation went on.
+    Progressed {
+        /// What happened.
+        progress: Progress,
+    },
+    /// A worker was born, got ready, or died.
+    WorkerChanged {
+        /// Which and how.
+        worker: WorkerReport,
+    },
+    /// Something worth telling: what was lost, what fell back, what to do.
+    Noted {
+        /// How bad.
+        level: Level,
+        /// One sentence.
+        text: String,
+        /// What to do about it; may be empty.
+        #[serde(default)]
+        hint: String,
+    },
+    /// A kind this version does not know (written by a newer one): kept and
+    /// shown raw, never a failure.
+    #[serde(skip)]
+    Unknown {
+        /// The line's `kind`.
+        kind: String,
+        /// The line's `d`.
+        d: Value,
+    },
+}
+
+/// The versions and the place a session ran with (the run passport, D16).
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Passport {
+    /// Version of the workbench.
+    pub app: String,
+    /// Working directory.
+    pub cwd: String,
+    /// Version of Python, when a worker has said it.
+    #[serde(default)]
+    pub python: String,
+    /// Version of DSPy, when a worker has said it.
+    #[serde(default)]
+    pub dspy: String,
+    /// Further package versions.
+    #[serde(default)]
+    pub packages: Map<String, Value>,
+}
+
+/// What a cell holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CellKind {
+    /// Python, run by IPython.
+    Python,
+    /// A `:command`.
+    Command,
+    /// Text.
+    Markdown,
+}
+
+/// What a run is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunKind {
+    /// A cell of the notebook.
+    Cell,
+    /// An operation that runs a program or module.
+    Operation,
+    /// A program over a dataset.
+    Evaluate,
+    /// An optimizer.
+    Compile,
+}
+
+/// How a run or cell stands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunStatus {
+    /// Going on (or its worker vanished and nobody knows yet).
+    #[default]
+    Running,
+    /// Ended well.
+    Ok,
+    /// Ended with an error.
+    Error,
+    /// The user stopped it.
+    Interrupted,
+    /// Its worker died.
+    Died,
+}
+
+/// One thing a cell put out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "output", rename_all = "snake_case")]
+pub enum Output {
+    /// Printed text; SGR colours may occur, other escapes are shown as text.
+    Stream {
+        /// Written to `sys.stderr` or descriptor 2.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        stderr: bool,
+        /// The text.
+        text: String,
+    },
+    /// Rich display: a MIME bundle with `text/plain` always present.
+    Display {
+        /// MIME type to data.
+        data: Map<String, Value>,
+        /// A later display with the same id replaces this one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        display_id: Option<String>,
+        /// This is such a replacement.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        update: bool,
+    },
+    /// The cell's value, `Out[n]`. DSPy predictions carry
+    /// `application/vnd.dspex.prediction+json`: an object of their fields.
+    Result {
+        /// MIME type to data.
+        data: Map<String, Value>,
+    },
+    /// An exception.
+    Error {
+        /// Type, message and coloured traceback.
+        error: OperationError,
+    },
+    /// `clear_output()`.
+    Clear {
+        /// Only when the next output comes.
+        #[serde(default)]
+        wait: bool,
+    },
+    /// What the user answered to `input()` (never to `getpass()`).
+    Input {
+        /// The prompt.
+        prompt: String,
+        /// The line; empty for a password.
+        text: String,
+    },
+}
+
+/// A span's start or end.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "span", rename_all = "snake_case")]
+pub enum SpanItem {
+    /// A call began.
+    Start {
+        /// DSPy's call id: `worker-counter`, unique in the session.
+        id: String,
+        /// The call it is part of.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        parent: Option<String>,
+        /// The run it belongs to.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        run: Option<RunId>,
+        /// `module`, `lm`, `adapter_format`, `adapter_parse`, `tool`,
+        /// `interpreter`, `evaluate`, `compile`.
+        kind: String,
+        /// Class, tool or model name.
+        name: String,
+        /// Monotonic nanoseconds of the worker (`CLOCK_MONOTONIC`, so that
+        /// spans of several workers compare).
+        ns: u64,
+        /// Small inputs: scalars as they are, everything else a repr cut at 200.
+        #[serde(default, skip_serializing_if = "Map::is_empty")]
+        inputs: Map<String, Value>,
+    },
+    /// A call ended.
+    End {
+        /// The id of its start.
+        id: String,
+        /// Monotonic nanoseconds.
+        ns: u64,
+        /// Small outputs.
+        #[serde(default, skip_serializing_if = "Map::is_empty")]
+        outputs: Map<String, Value>,
+        /// `Type: first line`, when it raised.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<String>,
+    },
+}
+
+/// Where a long value is kept: the SHA-256 of its bytes, in hex, and their number.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct BlobRef {
+    /// 64 hex digits.
+    pub sha256: String,
+    /// Number of bytes.
+    pub len: u64,
+}
+
+/// A recorded body: bytes in the blob pack, or a JSON tree whose long strings
+/// are there (so that a system prompt used 5,000 times is stored once).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Document {
+    /// Short text, in the event itself.
+    Text(String),
+    /// Any bytes.
+    Blob(BlobRef),
+    /// JSON; a string of 256 B or more is replaced by `{"$blob": sha256, "len": n}`.
+    Tree(Value),
+}
+
+/// One request to an LM server and its answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Exchange {
+    /// The LM span.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub span: Option<String>,
+    /// The profile whose limits and key applied; empty for code's own LMs.
+    #[serde(default)]
+    pub profile: String,
+    /// Scheme, host, port and path; never a query with a key.
+    pub url: String,
+    /// The model the request names.
+    #[serde(default)]
+    pub model: String,
+    /// Cassette key: SHA-256 of (destination, canonical body, rollout id), hex.
+    pub key: String,
+    /// The how-many-eth such call under its parent span, from 0; only counted
+    /// for calls made with `cache=False`.
+    #[serde(default)]
+    pub occurrence: u32,
+    /// DSPy's `cache` flag.
+    #[serde(default)]
+    pub cacheable: bool,
+    /// As DSPy made it.
+    pub request: Document,
+    /// As the server answered it.
+    pub response: Document,
+    /// Response headers worth keeping (`content-type`, `retry-after`, request ids).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<(String, String)>,
+    /// HTTP status; 0 when no answer came.
+    pub status: u16,
+    /// Why no answer came, or what its error body says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// Where the answer came from.
+    pub source: AnswerSource,
+    /// Time from request to whole answer, microseconds.
+    pub latency_us: u64,
+    /// Tokens in.
+    #[serde(default)]
+    pub input_tokens: u64,
+    /// Tokens out.
+    #[serde(default)]
+    pub output_tokens: u64,
+    /// Dollars; `None` is unknown, never zero. A hit costs 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<f64>,
+    /// The caller asked for a stream.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub streamed: bool,
+}
+
+/// Where an answer came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AnswerSource {
+    /// The server.
+    Server,
+    /// The built-in demo LM.
+    Demo,
+    /// The gateway's cache of this session.
+    Cache,
+    /// A recorded session.
+    Cassette,
+    /// An injected fault.
+    Fault,
+}
+
+/// Where a profile's key comes from. The key itself is never stored.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeySource {
+    /// No key is sent.
+    #[default]
+    None,
+    /// An environment variable of the workbench.
+    Env(String),
+    /// The first line a command prints.
+    Command(String),
+    /// The first line of a file.
+    File(String),
+}
+
+/// A named LM configuration.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct LmProfile {
+    /// The name: `[A-Za-z0-9._-]{1,64}`.
+    pub name: String,
+    /// DSPy's model string, `provider/model`.
+    pub model: String,
+    /// Base URL, for servers of one's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_base: Option<String>,
+    /// Where the key comes from.
+    #[serde(default)]
+    pub key: KeySource,
+    /// `temperature`, `max_tokens`, `num_retries`, `cache`, … as `dspy.LM` takes them.
+    #[serde(default)]
+    pub params: Map<String, Value>,
+    /// Deadline of a call, seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<f64>,
+    /// Most calls at once; 0 is no limit.
+    #[serde(default)]
+    pub max_concurrency: u32,
+    /// Most calls a minute; 0 is no limit.
+    #[serde(default)]
+    pub requests_per_minute: u32,
+}
+
+/// A signature as data: what `create_signature` answers.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct SignatureDef {
+    /// Input fields, in order.
+    pub inputs: Vec<FieldDef>,
+    /// Output fields, in order.
+    pub outputs: Vec<FieldDef>,
+    /// The instructions; DSPy's default sentence when none were given.
+    pub instructions: String,
+}
+
+/// A field of a signature.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct FieldDef {
+    /// Its name.
+    pub name: String,
+    /// Its type as DSPy's fact sheet writes it: `list[str]`, `Literal['a', 'b']`.
+    #[serde(rename = "type")]
+    pub type_name: String,
+    /// Its description, without DSPy's `${name}` default.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub desc: String,
+}
+
+/// A program as data: enough to build it again in another worker.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ProgramDef {
+    /// Its name.
+    pub name: String,
+    /// From 1; a new one each time it changes.
+    pub version: u32,
+    /// Module names of DSPy, in order; more than one makes a chain.
+    pub modules: Vec<String>,
+    /// Its signature, where the modules take one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<SignatureDef>,
+    /// Constructor options by module.
+    #[serde(default)]
+    pub options: Map<String, Value>,
+    /// DSPy's `dump_state()` (demos, instructions) without the LM.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub state: Value,
+    /// The program and version it was optimised from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<String>,
+    /// The optimizer that made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub optimizer: Option<String>,
+    /// Its score on held-out examples, percent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score: Option<f64>,
+    /// Why it cannot be rebuilt from data (a class of a cell: `stale: re-run [3]`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unportable: Option<String>,
+}
+
+/// A dataset.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct DatasetDef {
+    /// Its name.
+    pub name: String,
+    /// Number of examples.
+    pub len: usize,
+    /// Field names in order.
+    pub fields: Vec<String>,
+    /// Which fields are inputs.
+    pub inputs: Vec<String>,
+    /// SHA-256 of the canonical rows, hex.
+    pub hash: String,
+    /// Where it came from: a path, `inline`, `shipped:NAME`.
+    pub source: String,
+    /// The rows, as objects.
+    pub rows: Vec<Value>,
+}
+
+/// A name of the kernel's namespace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NameInfo {
+    /// The name.
+    pub name: String,
+    /// `program`, `signature`, `lm`, `dataset`, `function`, `class`, `module`, `variable`.
+    pub kind: String,
+    /// Type name.
+    #[serde(rename = "type")]
+    pub type_name: String,
+    /// One line: signature of a program, length of a list, value of a scalar.
+    #[serde(default)]
+    pub summary: String,
+    /// The cell that last defined it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cell: Option<CellId>,
+    /// It is rebuilt after the kernel's death.
+    #[serde(default)]
+    pub registered: bool,
+}
+
+/// A step of an evaluation or optimisation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "step", rename_all = "snake_case")]
+pub enum Progress {
+    /// A phase began: `baseline`, `bootstrap`, `evaluate`, …
+    Phase {
+        /// Its name.
+        name: String,
+        /// How many examples it will look at, when known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        total: Option<u64>,
+    },
+    /// One example was scored.
+    Example {
+        /// The candidate being scored.
+        candidate: u32,
+        /// Position in the set.
+        index: u64,
+        /// The metric's value, 0 to 1 usually.
+        score: f64,
+        /// Small text of what was predicted.
+        #[serde(default)]
+        prediction: String,
+        /// `Type: first line`, when the program or metric raised.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<String>,
+    },
+    /// A demonstration was found (bootstrapping).
+    Demo {
+        /// How many there are now.
+        found: u32,
+        /// How many are wanted.
+        wanted: u32,
+    },
+    /// A candidate was scored on the whole set.
+    Candidate {
+        /// Its number; 0 is the program as it was.
+        candidate: u32,
+        /// What distinguishes it, one line.
+        label: String,
+        /// Percent.
+        score: f64,
+        /// The instructions of its first predictor.
+        #[serde(default)]
+        instructions: String,
+        /// How many demos it carries.
+        #[serde(default)]
+        demos: u32,
+        /// The candidate it was made from.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        parent: Option<u32>,
+    },
+}
+
+/// A worker's state.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WorkerReport {
+    /// Its number in the session, from 1.
+    pub worker: u32,
+    /// `kernel` or `standby`.
+    pub role: String,
+    /// How it stands.
+    pub state: WorkerState,
+    /// Process id.
+    #[serde(default)]
+    pub pid: u32,
+    /// One line: why it died, what it waits for.
+    #[serde(default)]
+    pub detail: String,
+    /// Names that were lost with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lost: Vec<String>,
+}
+
+/// How a worker stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WorkerState {
+    /// Spawned; importing DSPy.
+    Starting,
+    /// Will carry out requests.
+    Ready,
+    /// Carrying one out.
+    Busy,
+    /// Gone without being asked.
+    Died,
+    /// Gone because asked.
+    Stopped,
+    /// Could not be started, or died too often; `detail` says what to do.
+    Down,
+}
+
+/// How bad a note is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    /// Good to know.
+    Info,
+    /// Something was lost or did otherwise than asked.
+    Warning,
+    /// Something failed.
+    Error,
+}

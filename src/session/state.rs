@@ -1,0 +1,522 @@
+//! The state of a session: a fold over its events and nothing else.
+//!
+//! [`SessionState::apply`] is the only thing that changes it, so a replayed
+//! session has the state it had when it was lived, and the same hash. It holds
+//! what screens show; bodies of exchanges stay in the blob pack.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+use super::event::{
+    AnswerSource, CellId, CellKind, DatasetDef, Event, EventBody, Exchange, Level, LmProfile,
+    NameInfo, Output, Passport, ProgramDef, Progress, RunId, RunKind, RunStatus, SignatureDef,
+    SpanItem, WorkerReport, WorkerState,
+};
+use crate::protocol::error::OperationError;
+
+/// Everything a session is, as of its last event.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct SessionState {
+    /// Sequence number of the last event applied.
+    pub seq: u64,
+    /// SHA-256 over all lines so far, hex: `chain = H(chain || line)`. The
+    /// journal sets it; altering any event changes it.
+    pub chain: String,
+    /// Versions and place of the latest opening.
+    pub passport: Passport,
+    /// Cells in notebook order.
+    pub cells: Vec<Cell>,
+    /// Runs by id.
+    pub runs: BTreeMap<RunId, Run>,
+    /// LM profiles by name.
+    pub lms: BTreeMap<String, LmProfile>,
+    /// The default profile's name.
+    pub lm: Option<String>,
+    /// Named signatures.
+    pub signatures: BTreeMap<String, SignatureDef>,
+    /// Programs by name, newest version.
+    pub programs: BTreeMap<String, ProgramDef>,
+    /// Datasets by name.
+    pub datasets: BTreeMap<String, DatasetDef>,
+    /// The kernel's names.
+    pub names: Vec<NameInfo>,
+    /// Workers by number.
+    pub workers: BTreeMap<u32, WorkerReport>,
+    /// Notes, oldest first.
+    pub notes: Vec<Note>,
+    /// Sums over all exchanges.
+    pub totals: Totals,
+    /// Where each span is: its run and its position in [`Run::spans`].
+    #[serde(skip)]
+    span_places: HashMap<String, (RunId, usize)>,
+}
+
+/// A cell of the notebook.
+#[derive(Debug, Clone, Serialize)]
+pub struct Cell {
+    /// Its id.
+    pub id: CellId,
+    /// What it holds.
+    pub kind: CellKind,
+    /// Its text as last submitted.
+    pub source: String,
+    /// Outputs of its last run, streams coalesced.
+    pub outputs: Vec<Output>,
+    /// How its last run stands.
+    pub status: RunStatus,
+    /// Its last run.
+    pub run: Option<RunId>,
+    /// How long its last run took.
+    pub duration_ms: Option<f64>,
+    /// Changes with every change of the cell; key of drawing caches.
+    pub revision: u64,
+    /// `clear_output(wait=True)` came: the next output clears first.
+    #[serde(skip)]
+    pub clear_pending: bool,
+}
+
+/// One execution.
+#[derive(Debug, Clone, Serialize)]
+pub struct Run {
+    /// Its id.
+    pub id: RunId,
+    /// What it is.
+    pub kind: RunKind,
+    /// One line for lists.
+    pub title: String,
+    /// The operation asked for.
+    pub operation: Option<String>,
+    /// Its arguments.
+    pub arguments: Value,
+    /// The cell, for runs of cells.
+    pub cell: Option<CellId>,
+    /// Wall clock of its start, milliseconds.
+    pub started_ms: i64,
+    /// How it stands.
+    pub status: RunStatus,
+    /// Its result.
+    pub result: Option<Value>,
+    /// Why there is none.
+    pub error: Option<OperationError>,
+    /// How long it took.
+    pub duration_ms: Option<f64>,
+    /// Its spans in order of start.
+    pub spans: Vec<Span>,
+    /// Progress of an evaluation or optimisation.
+    pub progress: Vec<Progress>,
+    /// Sums over its exchanges.
+    pub totals: Totals,
+}
+
+/// One call inside a run.
+#[derive(Debug, Clone, Serialize)]
+pub struct Span {
+    /// DSPy's call id.
+    pub id: String,
+    /// Position of its parent in [`Run::spans`].
+    pub parent: Option<usize>,
+    /// Distance from the root.
+    pub depth: u16,
+    /// `module`, `lm`, `adapter_format`, …
+    pub kind: String,
+    /// Class, tool or model name.
+    pub name: String,
+    /// Monotonic start.
+    pub start_ns: u64,
+    /// Monotonic end.
+    pub end_ns: Option<u64>,
+    /// Small inputs.
+    pub inputs: Map<String, Value>,
+    /// Small outputs.
+    pub outputs: Map<String, Value>,
+    /// `Type: first line`.
+    pub error: Option<String>,
+    /// Its exchanges (an LM span has one a try).
+    pub exchanges: Vec<Exchange>,
+}
+
+/// A note with its place in time.
+#[derive(Debug, Clone, Serialize)]
+pub struct Note {
+    /// When.
+    pub seq: u64,
+    /// How bad.
+    pub level: Level,
+    /// One sentence.
+    pub text: String,
+    /// What to do.
+    pub hint: String,
+}
+
+/// Sums over exchanges.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Totals {
+    /// Exchanges answered by a server or the demo LM.
+    pub calls: u64,
+    /// Exchanges answered from cache or record.
+    pub hits: u64,
+    /// Exchanges that failed.
+    pub failures: u64,
+    /// Tokens in.
+    pub input_tokens: u64,
+    /// Tokens out.
+    pub output_tokens: u64,
+    /// Known dollars.
+    pub cost: f64,
+    /// Calls whose price is unknown.
+    pub unpriced: u64,
+}
+
+impl Totals {
+    fn add(&mut self, exchange: &Exchange) {
+        if exchange.error.is_some() || exchange.status >= 400 {
+            self.failures += 1;
+            return;
+        }
+        match exchange.source {
+            AnswerSource::Cache | AnswerSource::Cassette => self.hits += 1,
+            AnswerSource::Server | AnswerSource::Demo | AnswerSource::Fault => {
+                self.calls += 1;
+                self.input_tokens += exchange.input_tokens;
+                self.output_tokens += exchange.output_tokens;
+                match exchange.cost {
+                    Some(cost) => self.cost += cost,
+                    None => self.unpriced += 1,
+                }
+            }
+        }
+    }
+}
+
+impl SessionState {
+    /// Applies one event. Total: an event that refers to something unknown
+    /// changes what it can and never fails.
+    pub fn apply(&mut self, event: &Event) {
+        self.seq = event.seq;
+        self.chain.clone_from(&event.chain);
+        let revision = event.seq;
+        match &event.body {
+            EventBody::SessionOpened { passport } => {
+                self.passport = passport.clone();
+                self.abandon_what_ran(revision);
+            }
+            EventBody::SessionClosed {} | EventBody::Unknown { .. } => {}
+            EventBody::CellSubmitted { cell_kind, source } => {
+                if let Some(id) = event.cell {
+                    self.submit_cell(id, *cell_kind, source, event.run, revision);
+                }
+            }
+            EventBody::CellOutput { output } => {
+                if let Some(cell) = event.cell.and_then(|id| self.cell_mut(id)) {
+                    cell.put(output, revision);
+                }
+            }
+            EventBody::CellFinished {
+                status,
+                duration_ms,
+            } => {
+                if let Some(cell) = event.cell.and_then(|id| self.cell_mut(id)) {
+                    cell.status = *status;
+                    cell.duration_ms = Some(*duration_ms);
+                    cell.revision = revision;
+                }
+            }
+            EventBody::CellDeleted {} => self.cells.retain(|cell| Some(cell.id) != event.cell),
+            EventBody::RunStarted {
+                run_kind,
+                title,
+                operation,
+                arguments,
+            } => {
+                if let Some(id) = event.run {
+                    let run = Run {
+                        id,
+                        kind: *run_kind,
+                        title: title.clone(),
+                        operation: operation.clone(),
+                        arguments: arguments.clone(),
+                        cell: event.cell,
+                        started_ms: event.time_ms,
+                        status: RunStatus::Running,
+                        result: None,
+                        error: None,
+                        duration_ms: None,
+                        spans: Vec::new(),
+                        progress: Vec::new(),
+                        totals: Totals::default(),
+                    };
+                    self.runs.insert(id, run);
+                }
+            }
+            EventBody::RunFinished {
+                status,
+                result,
+                error,
+                duration_ms,
+            } => {
+                if let Some(run) = event.run.and_then(|id| self.runs.get_mut(&id)) {
+                    run.status = *status;
+                    run.result.clone_from(result);
+                    run.error.clone_from(error);
+                    run.duration_ms = Some(*duration_ms);
+                }
+            }
+            EventBody::Spans { items } => {
+                for item in items {
+                    self.apply_span(item, event.run);
+                }
+            }
+            EventBody::Exchange(exchange) => self.apply_exchange(exchange, event.run),
+            EventBody::LmConfigured { profile } => {
+                self.lms.insert(profile.name.clone(), profile.clone());
+            }
+            EventBody::LmRemoved { name } => {
+                self.lms.remove(name);
+                if self.lm.as_ref() == Some(name) {
+                    self.lm = None;
+                }
+            }
+            EventBody::LmSelected { name } => self.lm = Some(name.clone()),
+            EventBody::SignatureDefined { name, signature } => {
+                self.signatures.insert(name.clone(), signature.clone());
+            }
+            EventBody::ProgramRegistered { program } => {
+                self.programs
+                    .insert(program.name.clone(), (**program).clone());
+            }
+            EventBody::ProgramRemoved { name } => {
+                self.programs.remove(name);
+            }
+            EventBody::DatasetLoaded { dataset } => {
+                self.datasets.insert(dataset.name.clone(), dataset.clone());
+            }
+            EventBody::NamesChanged { names } => self.names.clone_from(names),
+            EventBody::Progressed { progress } => {
+                if let Some(run) = event.run.and_then(|id| self.runs.get_mut(&id)) {
+                    run.progress.push(progress.clone());
+                }
+            }
+            EventBody::WorkerChanged { worker } => {
+                if worker.state == WorkerState::Died && worker.role == "kernel" {
+                    let lost = |name: &NameInfo| worker.lost.contains(&name.name);
+                    self.names.retain(|name| !lost(name));
+                }
+                self.workers.insert(worker.worker, worker.clone());
+            }
+            EventBody::Noted { level, text, hint } => self.notes.push(Note {
+                seq: event.seq,
+                level: *level,
+                text: text.clone(),
+                hint: hint.clone(),
+            }),
+        }
+    }
+
+    /// SHA-256 of the whole state, hex. Includes [`SessionState::chain`], so
+    /// that it differs when any event differs, even one that shows nowhere.
+    pub fn hash(&self) -> String {
+        let json = serde_json::to_vec(self).unwrap_or_default();
+        hex(&Sha256::digest(json))
+    }
+
+    /// The cell with this id.
+    pub fn cell(&self, id: CellId) -> Option<&Cell> {
+        self.cells.iter().rev().find(|cell| cell.id == id)
+    }
+
+    /// The id the next new cell gets.
+    pub fn next_cell(&self) -> CellId {
+        CellId(self.cells.iter().map(|cell| cell.id.0).max().unwrap_or(0) + 1)
+    }
+
+    /// The id the next run gets.
+    pub fn next_run(&self) -> RunId {
+        RunId(self.runs.keys().next_back().map_or(0, |id| id.0) + 1)
+    }
+
+    fn cell_mut(&mut self, id: CellId) -> Option<&mut Cell> {
+        self.cells.iter_mut().rev().find(|cell| cell.id == id)
+    }
+
+    fn submit_cell(
+        &mut self,
+        id: CellId,
+        kind: CellKind,
+        source: &str,
+        run: Option<RunId>,
+        revision: u64,
+    ) {
+        let fresh = Cell {
+            id,
+            kind,
+            source: source.to_owned(),
+            outputs: Vec::new(),
+            status: if kind == CellKind::Markdown {
+                RunStatus::Ok
+            } else {
+                RunStatus::Running
+            },
+            run,
+            duration_ms: None,
+            revision,
+            clear_pending: false,
+        };
+        match self.cell_mut(id) {
+            Some(cell) => *cell = fresh,
+            None => self.cells.push(fresh),
+        }
+    }
+
+    fn apply_span(&mut self, item: &SpanItem, default_run: Option<RunId>) {
+        match item {
+            SpanItem::Start {
+                id,
+                parent,
+                run,
+                kind,
+                name,
+                ns,
+                inputs,
+            } => {
+                let Some(run_id) = run.or(default_run) else {
+                    return;
+                };
+                let Some(run) = self.runs.get_mut(&run_id) else {
+                    return;
+                };
+                let parent_idx = parent
+                    .as_ref()
+                    .and_then(|parent| self.span_places.get(parent))
+                    .and_then(|(run, idx)| (*run == run_id).then_some(*idx));
+                let depth = parent_idx
+                    .and_then(|idx| run.spans.get(idx))
+                    .map_or(0, |span| span.depth + 1);
+                run.spans.push(Span {
+                    id: id.clone(),
+                    parent: parent_idx,
+                    depth,
+                    kind: kind.clone(),
+                    name: name.clone(),
+                    start_ns: *ns,
+                    end_ns: None,
+                    inputs: inputs.clone(),
+                    outputs: Map::new(),
+                    error: None,
+                    exchanges: Vec::new(),
+                });
+                self.span_places
+                    .insert(id.clone(), (run_id, run.spans.len() - 1));
+            }
+            SpanItem::End {
+                id,
+                ns,
+                outputs,
+                error,
+            } => {
+                if let Some(span) = self.span_mut(id) {
+                    span.end_ns = Some(*ns);
+                    span.outputs.clone_from(outputs);
+                    span.error.clone_from(error);
+                }
+            }
+        }
+    }
+
+    fn span_mut(&mut self, id: &str) -> Option<&mut Span> {
+        let (run, idx) = self.span_places.get(id)?;
+        self.runs.get_mut(run)?.spans.get_mut(*idx)
+    }
+
+    fn apply_exchange(&mut self, exchange: &Exchange, run: Option<RunId>) {
+        self.totals.add(exchange);
+        let by_span = exchange
+            .span
+            .as_ref()
+            .and_then(|span| self.span_places.get(span))
+            .map(|(run, _)| *run);
+        if let Some(run) = run.or(by_span).and_then(|id| self.runs.get_mut(&id)) {
+            run.totals.add(exchange);
+        }
+        if let Some(span) = exchange.span.as_ref().and_then(|id| self.span_mut(id)) {
+            span.exchanges.push(exchange.clone());
+        }
+    }
+
+    /// What still ran when the session was closed the hard way did not survive it.
+    fn abandon_what_ran(&mut self, revision: u64) {
+        for cell in &mut self.cells {
+            if cell.status == RunStatus::Running {
+                cell.status = RunStatus::Died;
+                cell.revision = revision;
+            }
+        }
+        for run in self.runs.values_mut() {
+            if run.status == RunStatus::Running {
+                run.status = RunStatus::Died;
+            }
+        }
+        self.names.clear();
+        self.workers.clear();
+    }
+}
+
+impl Cell {
+    fn put(&mut self, output: &Output, revision: u64) {
+        self.revision = revision;
+        if let Output::Clear { wait } = output {
+            if *wait {
+                self.clear_pending = true;
+            } else {
+                self.outputs.clear();
+            }
+            return;
+        }
+        if std::mem::take(&mut self.clear_pending) {
+            self.outputs.clear();
+        }
+        match (output, self.outputs.last_mut()) {
+            (
+                Output::Stream { stderr, text },
+                Some(Output::Stream {
+                    stderr: last_stderr,
+                    text: last,
+                }),
+            ) if stderr == last_stderr => last.push_str(text),
+            (
+                Output::Display {
+                    data,
+                    display_id: Some(id),
+                    update: true,
+                },
+                _,
+            ) => {
+                for shown in &mut self.outputs {
+                    if let Output::Display {
+                        data: old,
+                        display_id: Some(other),
+                        ..
+                    } = shown
+                        && other == id
+                    {
+                        old.clone_from(data);
+                    }
+                }
+            }
+            _ => self.outputs.push(output.clone()),
+        }
+    }
+}
+
+/// Lower-case hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+}

@@ -1,0 +1,1 @@
+//! The full-screen workbench: its state, its keys, its drawing.
