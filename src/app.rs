@@ -11,6 +11,8 @@ use crate::protocol::error::OperationError;
 use crate::session::event::{CellId, Event};
 use crate::session::state::SessionState;
 
+pub use crate::session::SaveStatus;
+
 /// What an operation answers.
 pub type OperationResult = Result<Value, OperationError>;
 
@@ -75,21 +77,6 @@ pub struct State {
     pub input: Option<InputWanted>,
     /// The session's id; empty when it is not kept.
     pub session_id: String,
-}
-
-/// Whether events reach the disk.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum SaveStatus {
-    /// The session is not kept (`exec` without `--session`).
-    #[default]
-    Ephemeral,
-    /// Everything appended is written.
-    Saved,
-    /// Writing failed; events are kept in memory.
-    NotSaving {
-        /// Why, one sentence.
-        reason: String,
-    },
 }
 
 /// A cell's call of `input()` or `getpass()`; answered by the operation

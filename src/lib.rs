@@ -14,6 +14,7 @@ pub mod operation;
 pub mod paths;
 pub mod protocol;
 pub mod repl;
+pub mod sanitize;
 pub mod session;
 pub mod terminal;
 pub mod theme;

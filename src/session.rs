@@ -6,3 +6,18 @@
 
 pub mod event;
 pub mod state;
+
+/// Whether events reach the disk.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum SaveStatus {
+    /// The session is not kept (`exec` without `--session`).
+    #[default]
+    Ephemeral,
+    /// Everything appended is written.
+    Saved,
+    /// Writing failed; events are kept in memory.
+    NotSaving {
+        /// Why, one sentence.
+        reason: String,
+    },
+}

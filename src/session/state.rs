@@ -3,8 +3,13 @@
 //! [`SessionState::apply`] is the only thing that changes it, so a replayed
 //! session has the state it had when it was lived, and the same hash. It holds
 //! what screens show; bodies of exchanges stay in the blob pack.
+//!
+//! Cells, runs, spans and datasets are shared between clones and copied only
+//! when one of them changes, so that a clone of a long session is cheap: time
+//! travel keeps many.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -28,9 +33,9 @@ pub struct SessionState {
     /// Versions and place of the latest opening.
     pub passport: Passport,
     /// Cells in notebook order.
-    pub cells: Vec<Cell>,
+    pub cells: Vec<Arc<Cell>>,
     /// Runs by id.
-    pub runs: BTreeMap<RunId, Run>,
+    pub runs: BTreeMap<RunId, Arc<Run>>,
     /// LM profiles by name.
     pub lms: BTreeMap<String, LmProfile>,
     /// The default profile's name.
@@ -40,7 +45,7 @@ pub struct SessionState {
     /// Programs by name, newest version.
     pub programs: BTreeMap<String, ProgramDef>,
     /// Datasets by name.
-    pub datasets: BTreeMap<String, DatasetDef>,
+    pub datasets: BTreeMap<String, Arc<DatasetDef>>,
     /// The kernel's names.
     pub names: Vec<NameInfo>,
     /// Workers by number.
@@ -49,9 +54,6 @@ pub struct SessionState {
     pub notes: Vec<Note>,
     /// Sums over all exchanges.
     pub totals: Totals,
-    /// Where each span is: its run and its position in [`Run::spans`].
-    #[serde(skip)]
-    span_places: HashMap<String, (RunId, usize)>,
 }
 
 /// A cell of the notebook.
@@ -104,11 +106,14 @@ pub struct Run {
     /// How long it took.
     pub duration_ms: Option<f64>,
     /// Its spans in order of start.
-    pub spans: Vec<Span>,
+    pub spans: Vec<Arc<Span>>,
     /// Progress of an evaluation or optimisation.
     pub progress: Vec<Progress>,
     /// Sums over its exchanges.
     pub totals: Totals,
+    /// Where each span is in [`Run::spans`].
+    #[serde(skip)]
+    span_places: HashMap<String, usize>,
 }
 
 /// One call inside a run.
@@ -247,8 +252,9 @@ impl SessionState {
                         spans: Vec::new(),
                         progress: Vec::new(),
                         totals: Totals::default(),
+                        span_places: HashMap::new(),
                     };
-                    self.runs.insert(id, run);
+                    self.runs.insert(id, Arc::new(run));
                 }
             }
             EventBody::RunFinished {
@@ -257,7 +263,7 @@ impl SessionState {
                 error,
                 duration_ms,
             } => {
-                if let Some(run) = event.run.and_then(|id| self.runs.get_mut(&id)) {
+                if let Some(run) = event.run.and_then(|id| self.run_mut(id)) {
                     run.status = *status;
                     run.result.clone_from(result);
                     run.error.clone_from(error);
@@ -291,11 +297,12 @@ impl SessionState {
                 self.programs.remove(name);
             }
             EventBody::DatasetLoaded { dataset } => {
-                self.datasets.insert(dataset.name.clone(), dataset.clone());
+                self.datasets
+                    .insert(dataset.name.clone(), Arc::new(dataset.clone()));
             }
             EventBody::NamesChanged { names } => self.names.clone_from(names),
             EventBody::Progressed { progress } => {
-                if let Some(run) = event.run.and_then(|id| self.runs.get_mut(&id)) {
+                if let Some(run) = event.run.and_then(|id| self.run_mut(id)) {
                     run.progress.push(progress.clone());
                 }
             }
@@ -324,7 +331,11 @@ impl SessionState {
 
     /// The cell with this id.
     pub fn cell(&self, id: CellId) -> Option<&Cell> {
-        self.cells.iter().rev().find(|cell| cell.id == id)
+        self.cells
+            .iter()
+            .rev()
+            .find(|cell| cell.id == id)
+            .map(Arc::as_ref)
     }
 
     /// The id the next new cell gets.
@@ -338,7 +349,15 @@ impl SessionState {
     }
 
     fn cell_mut(&mut self, id: CellId) -> Option<&mut Cell> {
-        self.cells.iter_mut().rev().find(|cell| cell.id == id)
+        self.cells
+            .iter_mut()
+            .rev()
+            .find(|cell| cell.id == id)
+            .map(Arc::make_mut)
+    }
+
+    fn run_mut(&mut self, id: RunId) -> Option<&mut Run> {
+        self.runs.get_mut(&id).map(Arc::make_mut)
     }
 
     fn submit_cell(
@@ -366,7 +385,7 @@ impl SessionState {
         };
         match self.cell_mut(id) {
             Some(cell) => *cell = fresh,
-            None => self.cells.push(fresh),
+            None => self.cells.push(Arc::new(fresh)),
         }
     }
 
@@ -384,17 +403,16 @@ impl SessionState {
                 let Some(run_id) = run.or(default_run) else {
                     return;
                 };
-                let Some(run) = self.runs.get_mut(&run_id) else {
+                let Some(run) = self.run_mut(run_id) else {
                     return;
                 };
                 let parent_idx = parent
                     .as_ref()
-                    .and_then(|parent| self.span_places.get(parent))
-                    .and_then(|(run, idx)| (*run == run_id).then_some(*idx));
+                    .and_then(|parent| run.span_places.get(parent).copied());
                 let depth = parent_idx
                     .and_then(|idx| run.spans.get(idx))
                     .map_or(0, |span| span.depth + 1);
-                run.spans.push(Span {
+                run.spans.push(Arc::new(Span {
                     id: id.clone(),
                     parent: parent_idx,
                     depth,
@@ -406,9 +424,8 @@ impl SessionState {
                     outputs: Map::new(),
                     error: None,
                     exchanges: Vec::new(),
-                });
-                self.span_places
-                    .insert(id.clone(), (run_id, run.spans.len() - 1));
+                }));
+                run.span_places.insert(id.clone(), run.spans.len() - 1);
             }
             SpanItem::End {
                 id,
@@ -416,7 +433,10 @@ impl SessionState {
                 outputs,
                 error,
             } => {
-                if let Some(span) = self.span_mut(id) {
+                if let Some(span) = self
+                    .run_of_span(id, default_run)
+                    .and_then(|run| self.span_mut(run, id))
+                {
                     span.end_ns = Some(*ns);
                     span.outputs.clone_from(outputs);
                     span.error.clone_from(error);
@@ -425,9 +445,24 @@ impl SessionState {
         }
     }
 
-    fn span_mut(&mut self, id: &str) -> Option<&mut Span> {
-        let (run, idx) = self.span_places.get(id)?;
-        self.runs.get_mut(run)?.spans.get_mut(*idx)
+    /// The run that has this span: most often the one named or the newest.
+    fn run_of_span(&self, id: &str, likely: Option<RunId>) -> Option<RunId> {
+        let has = |run: &Run| run.span_places.contains_key(id);
+        match likely.filter(|likely| self.runs.get(likely).is_some_and(|run| has(run))) {
+            Some(run) => Some(run),
+            None => self
+                .runs
+                .values()
+                .rev()
+                .find(|run| has(run))
+                .map(|run| run.id),
+        }
+    }
+
+    fn span_mut(&mut self, run: RunId, id: &str) -> Option<&mut Span> {
+        let run = self.run_mut(run)?;
+        let idx = run.span_places.get(id)?;
+        run.spans.get_mut(*idx).map(Arc::make_mut)
     }
 
     fn apply_exchange(&mut self, exchange: &Exchange, run: Option<RunId>) {
@@ -435,12 +470,13 @@ impl SessionState {
         let by_span = exchange
             .span
             .as_ref()
-            .and_then(|span| self.span_places.get(span))
-            .map(|(run, _)| *run);
-        if let Some(run) = run.or(by_span).and_then(|id| self.runs.get_mut(&id)) {
+            .and_then(|span| self.run_of_span(span, run));
+        if let Some(run) = run.or(by_span).and_then(|id| self.run_mut(id)) {
             run.totals.add(exchange);
         }
-        if let Some(span) = exchange.span.as_ref().and_then(|id| self.span_mut(id)) {
+        if let (Some(run), Some(span)) = (by_span, &exchange.span)
+            && let Some(span) = self.span_mut(run, span)
+        {
             span.exchanges.push(exchange.clone());
         }
     }
@@ -449,13 +485,14 @@ impl SessionState {
     fn abandon_what_ran(&mut self, revision: u64) {
         for cell in &mut self.cells {
             if cell.status == RunStatus::Running {
+                let cell = Arc::make_mut(cell);
                 cell.status = RunStatus::Died;
                 cell.revision = revision;
             }
         }
         for run in self.runs.values_mut() {
             if run.status == RunStatus::Running {
-                run.status = RunStatus::Died;
+                Arc::make_mut(run).status = RunStatus::Died;
             }
         }
         self.names.clear();
