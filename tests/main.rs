@@ -1,1 +1,17 @@
-fn main() {}
+//! The integration tests: one binary, one module an area.
+//!
+//! Prefer the lowest layer that can show the fault: a unit test beside the
+//! code, then `update` with messages, then the real binary (`support::dspex`),
+//! and a real terminal (`support::terminal`) only for what a terminal alone can
+//! show. No test sleeps, depends on another, or reads the caller's home.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test that cannot go on should stop there, and may say what it saw"
+)]
+
+mod support;
+
+mod pty;
+mod tidy;
