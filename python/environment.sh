@@ -129,7 +129,7 @@ make_environment() {
 # DSPy's sandboxed interpreter runs Pyodide in Deno. Without it everything else works.
 fetch_sandbox() {
   say "fetching Pyodide for sandboxed interpreters"
-  if DENO_DIR=$venv/deno timeout 300 "$venv/bin/deno" cache --quiet --no-config --no-lock "$pyodide" 2>"$venv/deno.log"; then
+  if DENO_TLS_CA_STORE=${DENO_TLS_CA_STORE:-system,mozilla} DENO_DIR=$venv/deno timeout 300 "$venv/bin/deno" cache --quiet --no-config --no-lock "$pyodide" 2>"$venv/deno.log"; then
     echo "$pyodide" >"$venv/sandbox-tried"
   else
     echo failed >"$venv/sandbox-tried"
