@@ -7,7 +7,8 @@ MAKEFLAGS += --no-print-directory
 
 VENV := $(abspath python/.venv)
 FEATURES := --features worker
-LOGS := target/checks
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+LOGS := $(TARGET)/checks
 # The worker is built against the environment's own Python and tested in it.
 export PYO3_PYTHON = $(VENV)/bin/python
 export DSPEX_VENV = $(VENV)
@@ -21,7 +22,7 @@ help: ## Say what there is to type.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1\t/' | expand -t 20
 
 run: build ## Set up, build and open the workbench (ARGS='...' are passed on).
-	@exec target/release/dspex-tui $(ARGS)
+	@exec $(TARGET)/release/dspex-tui $(ARGS)
 
 test: setup ## Every check and test, quick ones first; ends with a line of counts.
 	@mkdir -p $(LOGS); start=$$SECONDS
@@ -44,10 +45,10 @@ build: setup ## Build both binaries, optimised.
 worker: ## Build a worker for another Python: make worker PYTHON=/path/to/python3.X
 	@[ -n "$(PYTHON)" ] || { echo "worker: name the interpreter: make worker PYTHON=/path/to/python3.X" >&2; exit 1; }
 	found=$$(python/environment.sh check "$(PYTHON)"); read -r version exe <<<"$$found"
-	PYO3_PYTHON=$$exe cargo build --release --locked $(FEATURES) --bin dspex-worker --target-dir "target/worker-$$version"
-	mkdir -p target/release
-	install -m 755 "target/worker-$$version/release/dspex-worker" "target/release/dspex-worker-$$version"
-	echo "worker: built target/release/dspex-worker-$$version for $$exe"
+	PYO3_PYTHON=$$exe cargo build --release --locked $(FEATURES) --bin dspex-worker --target-dir "$(TARGET)/worker-$$version"
+	mkdir -p $(TARGET)/release
+	install -m 755 "$(TARGET)/worker-$$version/release/dspex-worker" "$(TARGET)/release/dspex-worker-$$version"
+	echo "worker: built $(TARGET)/release/dspex-worker-$$version for $$exe"
 
 lint: setup lint-python lint-rust ## Format, clippy, docs, ruff, pyright: no tests.
 
@@ -81,7 +82,7 @@ test-python:
 	fi
 
 bench: build ## Measure the workbench beside its rivals, on this machine.
-	@target/release/dspex-tui bench
+	@$(TARGET)/release/dspex-tui bench
 
 lock: ## Write the lock files anew from python/requirements*.in (needs uv).
 	@command -v uv >/dev/null || { echo "lock: uv is missing. Type: pipx install uv" >&2; exit 1; }

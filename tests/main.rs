@@ -14,4 +14,5 @@
 mod support;
 
 mod pty;
+mod readme;
 mod tidy;

@@ -7,6 +7,7 @@
     reason = "a helper is kept even while one area alone uses it, or none for a day"
 )]
 
+pub mod readme;
 pub mod terminal;
 
 use std::fs;
