@@ -11,13 +11,14 @@ fn main() {
 #[cfg(feature = "worker")]
 fn link_worker() {
     let config = pyo3_build_config::get();
-    if let Some(dir) = &config.lib_dir {
+    if let Some(dir) = config.lib_dir() {
         println!("cargo:rustc-link-arg-bin=dspex-worker=-Wl,-rpath,{dir}");
         // DT_RPATH is searched before LD_LIBRARY_PATH; DT_RUNPATH after it.
         println!("cargo:rustc-link-arg-bin=dspex-worker=-Wl,--disable-new-dtags");
     }
     println!(
         "cargo:rustc-env=DSPEX_WORKER_PYTHON={}.{}",
-        config.version.major, config.version.minor
+        config.version().major,
+        config.version().minor
     );
 }

@@ -1,0 +1,154 @@
+//! The thread that reads what the workbench says. It never touches the GIL.
+
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+
+use dspex_tui::protocol::VERSION;
+use dspex_tui::protocol::codec::{DecodeError, Decoder, RawMessage, Sender, decode, peek};
+use dspex_tui::protocol::message::{FromWorker, Lane, ParentHello, ToWorker, WorkerHello};
+use serde::Deserialize;
+
+use super::embed;
+use super::lanes::Job;
+use super::link::Link;
+use super::process;
+
+/// Exchanges the introductions; refuses another protocol.
+pub(super) fn greet(
+    mut socket: &UnixStream,
+    python: &Path,
+) -> Result<(ParentHello, Decoder), String> {
+    let mut decoder = Decoder::default();
+    let hello = loop {
+        match decoder.next_message() {
+            Some(Ok(message)) => match decode(&message) {
+                Ok((_, ToWorker::Hello(hello))) => break hello,
+                Ok(_) => return Err("the workbench did not begin with hello".to_owned()),
+                Err(error) => return Err(format!("the workbench's hello is {error}")),
+            },
+            Some(Err(error)) => return Err(format!("the workbench's hello is {error}")),
+            None if !fill(socket, &mut decoder) => {
+                return Err("the workbench hung up before hello".to_owned());
+            }
+            None => {}
+        }
+    };
+    let prefix = python.parent().and_then(Path::parent).unwrap_or(python);
+    let answer = FromWorker::Hello(WorkerHello {
+        protocol: VERSION,
+        python: embed::version(),
+        prefix: prefix.display().to_string(),
+        executable: python.display().to_string(),
+        pid: std::process::id(),
+        features: vec!["chunks".to_owned(), "streams".to_owned()],
+    });
+    let sender = Sender::new(&format!("worker-{}", hello.worker));
+    let frames = sender
+        .message(0, &answer)
+        .map_err(|error| error.to_string())?;
+    for frame in frames {
+        socket
+            .write_all(&frame)
+            .map_err(|error| format!("the workbench hung up: {error}"))?;
+    }
+    if hello.protocol != VERSION {
+        return Err(format!(
+            "dspex-worker speaks protocol {VERSION} and this dspex-tui speaks {}: build both \
+             from one source with `make worker`",
+            hello.protocol
+        ));
+    }
+    Ok((hello, decoder))
+}
+
+/// Starts reading for good.
+pub(super) fn start(link: &'static Link, decoder: Decoder) -> Result<(), String> {
+    spawn("dspex-reader", move || read(link, decoder))
+}
+
+/// Starts a thread that lives as long as the process.
+pub(super) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), String> {
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(work)
+        .map(drop)
+        .map_err(|error| format!("no thread could be started: {error}"))
+}
+
+fn read(link: &'static Link, mut decoder: Decoder) {
+    loop {
+        while let Some(message) = decoder.next_message() {
+            let (id, done) = match message {
+                Ok(json) => (peek(&json).map_or(0, |(id, _)| id), take(link, &json)),
+                Err(error) => (0, Err(error)),
+            };
+            if let Err(error) = done {
+                let message = error.to_string();
+                link.say(id, &FromWorker::DecodeError { message });
+            }
+        }
+        if !fill(link.input(), &mut decoder) {
+            process::exit_with_group();
+        }
+    }
+}
+
+/// Reads what there is; false at the end of the stream.
+fn fill(mut socket: &UnixStream, decoder: &mut Decoder) -> bool {
+    const ROOM: usize = 64 * 1024;
+    let buffer = decoder.buffer();
+    let len = buffer.len();
+    buffer.resize(len + ROOM, 0);
+    let read = loop {
+        match socket.read(buffer.get_mut(len..).unwrap_or_default()) {
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            other => break other.unwrap_or(0),
+        }
+    };
+    buffer.truncate(len + read);
+    read > 0
+}
+
+fn take(link: &'static Link, json: &[u8]) -> Result<(), DecodeError> {
+    let message = RawMessage::parse(json)?;
+    if message.kind == "request" {
+        return enqueue(link, &message);
+    }
+    let (id, message) = decode::<ToWorker>(json)?;
+    match message {
+        ToWorker::Interrupt { cell } => link.interrupts.interrupt(cell.0, &link.gate),
+        ToWorker::Cancel { run } => link.interrupts.cancel(run.0, &link.gate),
+        ToWorker::LmAnswer(answer) => link.gate.answer(id, answer),
+        ToWorker::LmChunk(chunk) => link.gate.chunk(id, chunk),
+        ToWorker::InputReply { text } => link.gate.input(id, text),
+        ToWorker::Shutdown {} => link.lanes.close(),
+        ToWorker::Hello(_) | ToWorker::Request(_) | ToWorker::Chunk(_) => {}
+    }
+    Ok(())
+}
+
+/// Python parses the arguments; here only what decides the way is read.
+fn enqueue(link: &Link, message: &RawMessage<'_>) -> Result<(), DecodeError> {
+    #[derive(Deserialize)]
+    struct Route {
+        operation: String,
+        lane: Lane,
+        #[serde(default)]
+        run: Option<u64>,
+        #[serde(default)]
+        cell: Option<u64>,
+    }
+    let payload = message.payload.get();
+    let route: Route = serde_json::from_str(payload)
+        .map_err(|error| DecodeError::NotAMessage(format!("request {}: {error}", message.id)))?;
+    let job = Job {
+        id: message.id,
+        operation: route.operation,
+        payload: payload.as_bytes().to_vec(),
+        run: route.run,
+        cell: route.cell,
+    };
+    link.lanes.push(route.lane, job);
+    Ok(())
+}
