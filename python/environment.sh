@@ -74,12 +74,15 @@ install_packages() {
 find_python() {
   local candidate verdict version exe reason reasons="" mendable="" mendable_version=""
   local -a candidates=(python3 python3.13 python3.12 python3.11 python3.10 python3.14 /usr/bin/python3)
-  [ -z "${PYTHON:-}" ] || candidates=("$PYTHON")
+  if [ -n "${PYTHON:-}" ]; then
+    candidates=("$PYTHON")
+    command -v "$PYTHON" >/dev/null 2>&1 || reasons=$'\n'"  $PYTHON: there is no such program"
+  fi
   for candidate in "${candidates[@]}"; do
     command -v "$candidate" >/dev/null 2>&1 || continue
     read -r verdict version exe reason < <(describe "$candidate") || continue
     if [ "$verdict" = ok ]; then echo "$exe"; return; fi
-    [ "$version" = "?" ] || reasons+=$'\n'"  $exe ($version): $reason"
+    [ "$version" = "?" ] && [ -z "${PYTHON:-}" ] || reasons+=$'\n'"  $exe ($version): $reason"
     case $exe in /usr/bin/python3*)
       case $reason in *installed) mendable=${mendable:-$exe}; mendable_version=${mendable_version:-$version} ;; esac ;;
     esac

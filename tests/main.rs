@@ -15,4 +15,5 @@ mod support;
 
 mod pty;
 mod readme;
+mod setup;
 mod tidy;
