@@ -12,7 +12,6 @@ mod start;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use crate::gateway::provider::PROVIDERS;
 use crate::protocol::error::OperationError;
 use crate::worker::environment::{self, PythonEnvironment};
 
@@ -61,11 +60,7 @@ pub async fn examine(options: &Options, variables: &Variables) -> Report {
     }
     checks.push(machine::sessions(options.sessions_dir.as_deref()));
     checks.push(machine::terminal(variables));
-    let keys: Vec<&str> = PROVIDERS
-        .iter()
-        .flat_map(|provider| provider.variables.iter().copied())
-        .collect();
-    checks.push(machine::keys(&keys, variables));
+    checks.push(machine::keys(machine::KEY_VARIABLES, variables));
     Report::new(checks)
 }
 

@@ -8,6 +8,7 @@ pub mod app;
 pub mod cli;
 pub mod command;
 pub mod config;
+pub mod doctor;
 pub mod gateway;
 pub mod highlight;
 pub mod operation;

@@ -12,6 +12,21 @@ use crate::paths;
 /// The version of Pyodide that DSPy's sandboxed interpreter runs.
 const PYODIDE: &str = "0.29.4";
 
+/// Where the usual providers' clients look for a key.
+pub const KEY_VARIABLES: &[&str] = &[
+    "OPENAI_API_KEY",
+    "ANTHROPIC_API_KEY",
+    "GEMINI_API_KEY",
+    "GOOGLE_API_KEY",
+    "GROQ_API_KEY",
+    "OPENROUTER_API_KEY",
+    "DEEPSEEK_API_KEY",
+    "MISTRAL_API_KEY",
+    "TOGETHER_API_KEY",
+    "XAI_API_KEY",
+    "AZURE_API_KEY",
+];
+
 /// The variables of this process, so that checks can be tried with others.
 pub type Variables = BTreeMap<String, String>;
 
@@ -37,7 +52,11 @@ pub fn sessions(chosen: Option<&Path>) -> Check {
         Ok(()) => Check::ok(name, format!("kept in {shown}")),
         Err(error) => Check::missing(
             name,
-            format!("{} cannot be written to: {}", nearest.display(), error.desc()),
+            format!(
+                "{} cannot be written to: {}",
+                nearest.display(),
+                error.desc()
+            ),
             "dspex-tui --sessions-dir DIR",
         ),
     }
@@ -47,7 +66,11 @@ pub fn sessions(chosen: Option<&Path>) -> Check {
 pub fn terminal(variables: &Variables) -> Check {
     let name = "terminal";
     if !std::io::stdout().is_terminal() {
-        return Check::optional(name, "standard output is not a terminal: use `repl`, `exec` or `run`", "");
+        return Check::optional(
+            name,
+            "standard output is not a terminal: use `repl`, `exec` or `run`",
+            "",
+        );
     }
     let size = crossterm::terminal::size().unwrap_or_default();
     describe_terminal(variables, size)
@@ -60,7 +83,11 @@ fn describe_terminal(variables: &Variables, (columns, rows): (u16, u16)) -> Chec
         let detail = format!("TERM is '{kind}', which cannot draw a screen: use `dspex-tui repl`");
         return Check::optional(name, detail, "export TERM=xterm-256color");
     }
-    let mut parts = vec![kind.to_owned(), format!("{columns}×{rows}"), colours(variables, kind).to_owned()];
+    let mut parts = vec![
+        kind.to_owned(),
+        format!("{columns}×{rows}"),
+        colours(variables, kind).to_owned(),
+    ];
     let mut remedy = "";
     if !is_unicode(variables) {
         parts.push("no Unicode".into());
@@ -78,7 +105,10 @@ fn describe_terminal(variables: &Variables, (columns, rows): (u16, u16)) -> Chec
 
 fn colours(variables: &Variables, kind: &str) -> &'static str {
     let direct = |value: &String| matches!(value.as_str(), "truecolor" | "24bit");
-    if variables.get("NO_COLOR").is_some_and(|value| !value.is_empty()) {
+    if variables
+        .get("NO_COLOR")
+        .is_some_and(|value| !value.is_empty())
+    {
         "no colours (NO_COLOR)"
     } else if variables.get("COLORTERM").is_some_and(direct) {
         "16 million colours"
@@ -108,7 +138,11 @@ pub fn keys(names: &[&str], variables: &Variables) -> Check {
         .filter(|name| variables.get(*name).is_some_and(|value| !value.is_empty()))
         .collect();
     if present.is_empty() {
-        Check::optional("keys", "no provider key is set; the demo LM and local servers need none", "")
+        Check::optional(
+            "keys",
+            "no provider key is set; the demo LM and local servers need none",
+            "",
+        )
     } else {
         Check::ok("keys", present.join(", "))
     }
@@ -117,8 +151,14 @@ pub fn keys(names: &[&str], variables: &Variables) -> Check {
 /// Deno and Pyodide, which run the code of ProgramOfThought, CodeAct and RLM.
 pub fn sandbox(venv: &Path, variables: &Variables) -> Check {
     let name = "sandbox";
-    let on_path = variables.get("PATH").into_iter().flat_map(std::env::split_paths);
-    let deno = std::iter::once(venv.join("bin")).chain(on_path).map(|folder| folder.join("deno")).find(|file| file.is_file());
+    let on_path = variables
+        .get("PATH")
+        .into_iter()
+        .flat_map(std::env::split_paths);
+    let deno = std::iter::once(venv.join("bin"))
+        .chain(on_path)
+        .map(|folder| folder.join("deno"))
+        .find(|file| file.is_file());
     let Some(deno) = deno else {
         let remedy = format!("{}/bin/python -m pip install deno", venv.display());
         return Check::optional(name, "no Deno: sandboxed interpreters need it", remedy);
@@ -131,13 +171,22 @@ pub fn sandbox(venv: &Path, variables: &Variables) -> Check {
     Check::optional(
         name,
         format!("no Pyodide {PYODIDE}: sandboxed interpreters need it"),
-        format!("DENO_DIR={} {} cache npm:pyodide@{PYODIDE}", cache.display(), deno.display()),
+        format!(
+            "DENO_DIR={} {} cache npm:pyodide@{PYODIDE}",
+            cache.display(),
+            deno.display()
+        ),
     )
 }
 
 /// Where Deno keeps what it fetched: the environment's own folder, else Deno's.
 fn deno_cache(venv: &Path, variables: &Variables) -> Option<PathBuf> {
-    let set = |name: &str| variables.get(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let set = |name: &str| {
+        variables
+            .get(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
     let own = Some(venv.join("deno")).filter(|folder| folder.is_dir());
     set("DENO_DIR")
         .or(own)
@@ -147,8 +196,12 @@ fn deno_cache(venv: &Path, variables: &Variables) -> Option<PathBuf> {
 
 /// Deno files packages under the host of their registry, whichever it is.
 fn has_pyodide(cache: &Path) -> bool {
-    let Ok(registries) = cache.join("npm").read_dir() else { return false };
-    registries.flatten().any(|registry| registry.path().join("pyodide").join(PYODIDE).is_dir())
+    let Ok(registries) = cache.join("npm").read_dir() else {
+        return false;
+    };
+    registries
+        .flatten()
+        .any(|registry| registry.path().join("pyodide").join(PYODIDE).is_dir())
 }
 
 #[cfg(test)]
@@ -157,12 +210,18 @@ mod tests {
     use crate::doctor::report::Status;
 
     fn variables(pairs: &[(&str, &str)]) -> Variables {
-        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+        pairs
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect()
     }
 
     #[test]
     fn keys_are_named_and_never_shown() {
-        let check = keys(&["A_KEY", "B_KEY"], &variables(&[("A_KEY", "secret-value"), ("B_KEY", "")]));
+        let check = keys(
+            &["A_KEY", "B_KEY"],
+            &variables(&[("A_KEY", "secret-value"), ("B_KEY", "")]),
+        );
         assert_eq!(check.status, Status::Ok);
         assert_eq!(check.detail, "A_KEY");
         assert_eq!(keys(&["A_KEY"], &Variables::new()).status, Status::Optional);
@@ -170,12 +229,25 @@ mod tests {
 
     #[test]
     fn a_terminal_is_described() {
-        let full = variables(&[("TERM", "xterm-256color"), ("LANG", "en_GB.UTF-8"), ("COLORTERM", "truecolor")]);
-        assert_eq!(describe_terminal(&full, (120, 36)).detail, "xterm-256color, 120×36, 16 million colours");
+        let full = variables(&[
+            ("TERM", "xterm-256color"),
+            ("LANG", "en_GB.UTF-8"),
+            ("COLORTERM", "truecolor"),
+        ]);
+        assert_eq!(
+            describe_terminal(&full, (120, 36)).detail,
+            "xterm-256color, 120×36, 16 million colours"
+        );
         let plain = variables(&[("TERM", "vt220"), ("LC_ALL", "C"), ("LANG", "C.UTF-8")]);
         let check = describe_terminal(&plain, (80, 24));
-        assert_eq!((check.status, check.remedy.as_str()), (Status::Optional, "export LANG=C.UTF-8"));
-        assert_eq!(describe_terminal(&variables(&[("TERM", "dumb")]), (80, 24)).status, Status::Optional);
+        assert_eq!(
+            (check.status, check.remedy.as_str()),
+            (Status::Optional, "export LANG=C.UTF-8")
+        );
+        assert_eq!(
+            describe_terminal(&variables(&[("TERM", "dumb")]), (80, 24)).status,
+            Status::Optional
+        );
     }
 
     #[test]
@@ -195,8 +267,17 @@ mod tests {
         let nothing = Variables::new();
         let check = sandbox(dir.path(), &nothing);
         assert_eq!(check.status, Status::Optional);
-        assert!(check.remedy.contains("cache npm:pyodide@"), "{}", check.remedy);
-        std::fs::create_dir_all(dir.path().join("deno/npm/registry.example/pyodide").join(PYODIDE)).unwrap();
+        assert!(
+            check.remedy.contains("cache npm:pyodide@"),
+            "{}",
+            check.remedy
+        );
+        std::fs::create_dir_all(
+            dir.path()
+                .join("deno/npm/registry.example/pyodide")
+                .join(PYODIDE),
+        )
+        .unwrap();
         assert_eq!(sandbox(dir.path(), &nothing).status, Status::Ok);
     }
 }

@@ -233,7 +233,10 @@ mod tests {
             let settings = format!("home = {home}\ninclude-system-site-packages = {open}\n");
             fs::write(venv.path().join("pyvenv.cfg"), settings).unwrap();
             let check = Packages::read(venv.path(), "3.11").checks().remove(0);
-            assert_eq!(check.status, status, "include-system-site-packages = {open}");
+            assert_eq!(
+                check.status, status,
+                "include-system-site-packages = {open}"
+            );
         }
     }
 

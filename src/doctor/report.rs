@@ -103,14 +103,22 @@ impl Report {
             writeln!(out, "{mark} {:width$}  {detail}", check.name)?;
             if !check.remedy.is_empty() {
                 let arrow = if unicode { "→" } else { "->" };
-                writeln!(out, "  {:width$}  {arrow} {}", "", sanitize::clean(&check.remedy))?;
+                writeln!(
+                    out,
+                    "  {:width$}  {arrow} {}",
+                    "",
+                    sanitize::clean(&check.remedy)
+                )?;
             }
         }
         let missing = self.count(Status::Missing);
         let optional = self.count(Status::Optional);
         match (missing, optional) {
             (0, 0) => writeln!(out, "\nEverything is there."),
-            (0, _) => writeln!(out, "\nEverything required is there; {optional} optional missing."),
+            (0, _) => writeln!(
+                out,
+                "\nEverything required is there; {optional} optional missing."
+            ),
             (1, _) => writeln!(out, "\nOne requirement is missing."),
             _ => writeln!(out, "\n{missing} requirements are missing."),
         }
