@@ -1,1 +1,3 @@
 //! The LM gateway: the one place every LM call passes through.
+
+pub mod demo;

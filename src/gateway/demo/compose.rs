@@ -1,0 +1,343 @@
+//! Composes an answer to a DSPy prompt: a well-typed value for every output field.
+
+use serde_json::{Map, Value, json};
+
+use super::nearest::{Neighbours, Taken};
+use super::prompt::{Field, Prompt};
+use super::skills::{self, Finding, choice, extract, passage, sentiment, summary};
+use super::text;
+use super::variation::Voice;
+
+mod manner;
+mod typed;
+
+use manner::Manner;
+
+/// Fields that say why.
+const REASONING: &[&str] = &[
+    "reasoning",
+    "rationale",
+    "thought",
+    "thoughts",
+    "explanation",
+    "justification",
+    "analysis",
+    "discussion",
+];
+
+/// Inputs that are material rather than the question.
+const MATERIAL: &[&str] = &[
+    "context",
+    "contexts",
+    "passage",
+    "passages",
+    "document",
+    "documents",
+    "background",
+    "evidence",
+    "article",
+    "source",
+    "sources",
+    "facts",
+    "retrieved",
+    "trajectory",
+    "notes",
+    "history",
+];
+
+/// Answers a prompt: every output field, in order.
+pub fn answer(prompt: &Prompt, voice: Voice) -> Map<String, Value> {
+    let composer = Composer {
+        prompt,
+        neighbours: Neighbours::of(prompt),
+        voice,
+        question: question(prompt),
+        material: material(prompt),
+    };
+    let mut because: Vec<String> = Vec::new();
+    let mut values: Vec<(usize, Value)> = Vec::new();
+    for (place, field) in prompt.outputs.iter().enumerate() {
+        if !is_reasoning(field) {
+            let (value, why) = composer.field(field);
+            values.push((place, value));
+            if !why.is_empty() && !because.contains(&why) {
+                because.push(why);
+            }
+        }
+    }
+    let reasoning = if because.is_empty() {
+        format!("The input is about {}.", about(&composer.question))
+    } else {
+        because.join(" ")
+    };
+    let mut answer = Map::new();
+    for (place, field) in prompt.outputs.iter().enumerate() {
+        let value = values.iter().find(|(at, _)| *at == place).map_or_else(
+            || Value::String(voice.reasoning(&reasoning)),
+            |(_, value)| value.clone(),
+        );
+        answer.insert(field.name.clone(), value);
+    }
+    answer
+}
+
+fn is_reasoning(field: &Field) -> bool {
+    field.is_text() && REASONING.contains(&field.name.as_str())
+}
+
+fn is_material(name: &str) -> bool {
+    name.split('_').any(|word| MATERIAL.contains(&word))
+}
+
+/// The text of the inputs that ask.
+fn question(prompt: &Prompt) -> String {
+    let asking: Vec<(String, String)> = prompt
+        .current
+        .iter()
+        .filter(|(name, _)| !is_material(name))
+        .cloned()
+        .collect();
+    super::prompt::join(if asking.is_empty() {
+        &prompt.current
+    } else {
+        &asking
+    })
+}
+
+/// The text of the inputs that are material.
+fn material(prompt: &Prompt) -> String {
+    let given: Vec<(String, String)> = prompt
+        .current
+        .iter()
+        .filter(|(name, _)| is_material(name))
+        .cloned()
+        .collect();
+    super::prompt::join(&given)
+}
+
+/// A few words that say what a text is about.
+pub fn about(input: &str) -> String {
+    let words = summary::keywords(input, 3);
+    if words.is_empty() {
+        "nothing in particular".to_owned()
+    } else {
+        words.join(", ")
+    }
+}
+
+struct Composer<'a> {
+    prompt: &'a Prompt,
+    neighbours: Neighbours<'a>,
+    voice: Voice,
+    question: String,
+    material: String,
+}
+
+impl Composer<'_> {
+    /// A field's value and why.
+    fn field(&self, field: &Field) -> (Value, String) {
+        if let Some(taken) = self.neighbours.twin(&field.name) {
+            let why = told(field, &taken);
+            return (taken.value, why);
+        }
+        if !field.choices().is_empty() {
+            return self.choice(field);
+        }
+        if field.is_text() {
+            let (value, why) = self.text(field);
+            return (Value::String(value), why);
+        }
+        typed::value(&typed::Input {
+            schema: &field.schema,
+            root: &field.schema,
+            name: &field.name,
+            question: &self.question,
+            all: &self.prompt.input_text(),
+            learned: self.neighbours.vote(&field.name),
+        })
+    }
+
+    /// One of the labels: as the nearest demonstrations say, else by name.
+    fn choice(&self, field: &Field) -> (Value, String) {
+        let choices = field.choices();
+        let names: Vec<String> = choices.iter().map(|value| plain(value)).collect();
+        let learned = self
+            .neighbours
+            .vote(&field.name)
+            .filter(|taken| choices.contains(&&taken.value));
+        if let Some(taken) = learned {
+            let why = told(field, &taken);
+            return (taken.value, why);
+        }
+        let seen = self.prompt.input_text();
+        if let Some((place, finding)) = choice::by_name(&seen, &names)
+            && let Some(value) = choices.get(place)
+        {
+            return ((*value).clone(), finding.because);
+        }
+        let guess =
+            text::pick(&choices, text::hash(&seen)).map_or(Value::Null, |value| (*value).clone());
+        let why = format!(
+            "Nothing in the input points to one {}, so {} is a guess.",
+            spoken(&field.name),
+            plain(&guess)
+        );
+        (guess, why)
+    }
+
+    fn text(&self, field: &Field) -> (String, String) {
+        if self.neighbours.is_label(&field.name)
+            && let Some(taken) = self.neighbours.vote(&field.name)
+        {
+            let why = told(field, &taken);
+            return (plain(&taken.value), why);
+        }
+        let manner = Manner::of(self.prompt, field, &self.neighbours);
+        let finding = self.by_role(field).or_else(|| self.by_knowledge(field));
+        let Some(finding) = finding else {
+            let known = self
+                .neighbours
+                .vote(&field.name)
+                .filter(|taken| taken.likeness > 0.6);
+            if let Some(taken) = known {
+                let why = told(field, &taken);
+                return (manner.apply(&plain(&taken.value)), why);
+            }
+            let why = format!(
+                "The input is about {}, of which the demo LM knows nothing.",
+                about(&self.question)
+            );
+            let forms: Vec<String> = [
+                "The demo LM knows nothing about",
+                "The demo LM cannot say anything about",
+                "Nothing is known here about",
+            ]
+            .iter()
+            .map(|opener| format!("{opener} {}.", about(&self.question)))
+            .collect();
+            let plain = if manner.is_short() {
+                "unknown".to_owned()
+            } else {
+                self.voice.choose(&forms, &["Sorry: ", "Again: "])
+            };
+            return (manner.apply(&plain), why);
+        };
+        let worded = if manner.is_short() || finding.value.is_empty() {
+            finding.value.clone()
+        } else {
+            self.voice.answer(&finding, true)
+        };
+        (manner.apply(&worded), finding.because)
+    }
+
+    /// What the field's own name asks for.
+    fn by_role(&self, field: &Field) -> Option<Finding> {
+        let input = self.prompt.input_text();
+        let name = field.name.to_lowercase();
+        let is = |words: &[&str]| name.split('_').any(|word| words.contains(&word));
+        if is(&["summary", "gist", "abstract", "tldr"]) {
+            let first = summary::first_sentence(&passage::plain(&input))?;
+            return Some(Finding::new(
+                first,
+                "The first sentence says what the text is about.",
+            ));
+        }
+        if is(&["title", "headline"]) {
+            return Some(Finding::new(
+                summary::title(&input)?,
+                "The title is made of the most frequent words.",
+            ));
+        }
+        if is(&["keywords", "tags", "topics", "keyword", "topic"]) {
+            let words = summary::keywords(&input, 4);
+            let why = "These are the most frequent words.";
+            return (!words.is_empty()).then(|| Finding::new(words.join(", "), why));
+        }
+        if is(&["sentiment", "polarity", "tone", "mood"]) {
+            let word = sentiment::word(&input);
+            return Some(Finding::new(
+                word,
+                format!("The words of the input sound {word}."),
+            ));
+        }
+        if is(&["query", "queries"]) {
+            let words = summary::keywords(&self.question, 6);
+            return (!words.is_empty())
+                .then(|| Finding::new(words.join(" "), "The query holds the words of meaning."));
+        }
+        let kind = extract::wanted(&name).filter(|kind| *kind != extract::Kind::Number)?;
+        let first = extract::all(&input, kind).into_iter().next()?;
+        let why = format!("The input names {first}.");
+        Some(Finding::new(first, why))
+    }
+
+    fn by_knowledge(&self, field: &Field) -> Option<Finding> {
+        let computed = skills::arithmetic::solve(&self.question);
+        let found = computed
+            .or_else(|| self.observed())
+            .or_else(|| {
+                passage::answer(&self.question, &self.material)
+                    .filter(|_| !self.material.trim().is_empty())
+            })
+            .or_else(|| skills::facts::recall(&self.question));
+        if found.is_some() {
+            return found;
+        }
+        let wanted = extract::wanted(&field.name)?;
+        let first = extract::all(&self.prompt.input_text(), wanted)
+            .into_iter()
+            .next()?;
+        let why = format!("The input names {first}.");
+        Some(Finding::new(first, why))
+    }
+
+    /// What the tools of an agent, or the code it ran, said.
+    fn observed(&self) -> Option<Finding> {
+        let output = self
+            .prompt
+            .current
+            .iter()
+            .find(|(name, value)| name == "code_output" && !value.trim().is_empty())
+            .map(|(_, value)| super::agent::code_result(value));
+        let output =
+            output.or_else(|| super::agent::last_observation(self.prompt.input("trajectory")?))?;
+        let why = format!("The observation is {}.", output.trim_end_matches('.'));
+        Some(Finding::new(output, why))
+    }
+}
+
+/// The reason for a value taken from a demonstration.
+fn told(field: &Field, taken: &Taken) -> String {
+    format!(
+        "It resembles the example \"{}\", whose {} is {}.",
+        text::shorten(taken.like.trim(), 60).replace('\n', " "),
+        spoken(&field.name),
+        text::shorten(&plain(&taken.value), 40),
+    )
+}
+
+fn spoken(name: &str) -> String {
+    name.replace('_', " ")
+}
+
+/// A value as text: a string without quotes.
+pub fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// Some JSON object for a schema, from free text: structured outputs without a
+/// DSPy prompt.
+pub fn by_schema(schema: &Value, input: &str) -> Value {
+    let (value, _) = typed::value(&typed::Input {
+        schema,
+        root: schema,
+        name: "",
+        question: input,
+        all: input,
+        learned: None,
+    });
+    if value.is_null() { json!({}) } else { value }
+}

@@ -1,0 +1,130 @@
+//! Answers a question from given passages: the sentence that shares the most
+//! words with it, and of that sentence what the question word asks for.
+
+use super::Finding;
+use super::extract::{self, Kind};
+use crate::gateway::demo::text;
+
+/// Finds the answer in a context; `None` when no sentence shares a word with the
+/// question.
+pub fn answer(question: &str, context: &str) -> Option<Finding> {
+    let sentence = best_sentence(question, context)?;
+    let lower = question.to_lowercase();
+    let asked = text::content_words(question);
+    let kind = match () {
+        () if lower.contains("who") => Some(Kind::Name),
+        () if lower.contains("when")
+            || lower.contains("what year")
+            || lower.contains("which year") =>
+        {
+            Some(Kind::Date)
+        }
+        () if lower.contains("how many")
+            || lower.contains("how much")
+            || lower.contains("how long") =>
+        {
+            Some(Kind::Number)
+        }
+        () if lower.contains("where") || lower.contains("city") || lower.contains("country") => {
+            Some(Kind::Name)
+        }
+        () => None,
+    };
+    let fresh = |item: &String| {
+        let words = text::content_words(item);
+        words.iter().any(|word| !asked.contains(word))
+    };
+    let mut found = kind
+        .map(|kind| extract::all(&sentence, kind))
+        .unwrap_or_default();
+    if kind == Some(Kind::Date) && found.is_empty() {
+        found = extract::all(&sentence, Kind::Number);
+    }
+    let value = found
+        .into_iter()
+        .find(fresh)
+        .or_else(|| complement(question, &sentence))
+        .unwrap_or_else(|| sentence.trim_end_matches('.').to_owned());
+    let because = format!("The passage says: {sentence}");
+    Some(Finding::new(value, because).sentence(sentence))
+}
+
+/// The sentence of a context that shares the most words with a question.
+pub fn best_sentence(question: &str, context: &str) -> Option<String> {
+    let context = plain(context);
+    let mut best: Option<(usize, String)> = None;
+    for sentence in text::sentences(&context) {
+        let shared = text::shared_words(question, &sentence);
+        if shared > 0 && best.as_ref().is_none_or(|(most, _)| shared > *most) {
+            best = Some((shared, sentence));
+        }
+    }
+    best.map(|(_, sentence)| sentence)
+}
+
+/// Passages without DSPy's marks and JSON's quotes.
+pub fn plain(context: &str) -> String {
+    if let Ok(serde_json::Value::Array(items)) = serde_json::from_str(context) {
+        let texts: Vec<String> = items
+            .iter()
+            .map(|item| {
+                item.as_str()
+                    .map_or_else(|| item.to_string(), str::to_owned)
+            })
+            .collect();
+        return texts.join("\n");
+    }
+    let lines: Vec<&str> = context
+        .lines()
+        .map(|line| {
+            let line = line.trim();
+            let line = line
+                .strip_prefix('[')
+                .and_then(|rest| rest.split_once("] "))
+                .map_or(line, |(_, rest)| rest);
+            line.trim_matches(|c| matches!(c, '«' | '»'))
+        })
+        .collect();
+    lines.join("\n")
+}
+
+/// What stands after the last word the question already has: "… is the yen".
+fn complement(question: &str, sentence: &str) -> Option<String> {
+    let asked = text::content_words(question);
+    let verbs = ["is", "are", "was", "were", "called", "by", "named"];
+    let words: Vec<&str> = sentence
+        .trim_end_matches(['.', '!', '?'])
+        .split_whitespace()
+        .collect();
+    let at = words
+        .iter()
+        .rposition(|word| verbs.contains(&word.to_lowercase().as_str()))?;
+    let known = |word: &&str| asked.contains(&text::stem(&word.to_lowercase()));
+    let (before, after) = (words.get(..at)?, words.get(at + 1..)?);
+    let side = if after.iter().any(known) {
+        before
+    } else {
+        after
+    };
+    let answer = side.join(" ");
+    let answer = ["the ", "a ", "an ", "The ", "A ", "An "]
+        .iter()
+        .find_map(|article| answer.strip_prefix(article))
+        .unwrap_or(&answer);
+    (!answer.is_empty() && answer.split(' ').count() <= 6).then(|| answer.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passages_answer_questions() {
+        let context = "[1] «The bridge was built by Ada Holm in 1931. It is 240 metres long.»\n[2] «Soup is warm.»";
+        let value = |question| answer(question, context).map(|found| found.value);
+        assert_eq!(value("Who built the bridge?").as_deref(), Some("Ada Holm"));
+        assert_eq!(value("When was the bridge built?").as_deref(), Some("1931"));
+        assert_eq!(value("How many metres long is it?").as_deref(), Some("240"));
+        assert_eq!(value("Which planet?"), None);
+    }
+}
