@@ -80,6 +80,11 @@ pub enum EventBody {
         /// With what versions, where.
         passport: Passport,
     },
+    /// A worker said with what versions it runs.
+    PythonFound {
+        /// Versions; the place is that of [`EventBody::SessionOpened`].
+        passport: Passport,
+    },
     /// The session was closed in good order.
     SessionClosed {},
     /// A cell was written or rewritten and handed over to be run.

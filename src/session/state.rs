@@ -54,6 +54,9 @@ pub struct SessionState {
     pub notes: Vec<Note>,
     /// Sums over all exchanges.
     pub totals: Totals,
+    /// The last event that changed signatures, programs or datasets: what a new
+    /// kernel must be told again.
+    pub registered_seq: u64,
 }
 
 /// A cell of the notebook.
@@ -208,6 +211,10 @@ impl SessionState {
                 self.passport = passport.clone();
                 self.abandon_what_ran(revision);
             }
+            EventBody::PythonFound { passport } => {
+                let cwd = std::mem::take(&mut self.passport.cwd);
+                self.passport = Passport { cwd, ..passport.clone() };
+            }
             EventBody::SessionClosed {} | EventBody::Unknown { .. } => {}
             EventBody::CellSubmitted { cell_kind, source } => {
                 if let Some(id) = event.cell {
@@ -287,16 +294,20 @@ impl SessionState {
             }
             EventBody::LmSelected { name } => self.lm = Some(name.clone()),
             EventBody::SignatureDefined { name, signature } => {
+                self.registered_seq = event.seq;
                 self.signatures.insert(name.clone(), signature.clone());
             }
             EventBody::ProgramRegistered { program } => {
+                self.registered_seq = event.seq;
                 self.programs
                     .insert(program.name.clone(), (**program).clone());
             }
             EventBody::ProgramRemoved { name } => {
+                self.registered_seq = event.seq;
                 self.programs.remove(name);
             }
             EventBody::DatasetLoaded { dataset } => {
+                self.registered_seq = event.seq;
                 self.datasets
                     .insert(dataset.name.clone(), Arc::new(dataset.clone()));
             }
