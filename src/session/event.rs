@@ -3,7 +3,7 @@
 //! An event is a fact in the past tense. Live or replayed, state changes only by
 //! applying events ([`super::state::SessionState::apply`]).
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use crate::protocol::error::OperationError;
@@ -104,6 +104,7 @@ pub enum EventBody {
         /// How.
         status: RunStatus,
         /// How long it took.
+        #[serde(deserialize_with = "number")]
         duration_ms: f64,
     },
     /// A cell was taken out of the notebook.
@@ -132,6 +133,7 @@ pub enum EventBody {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         error: Option<OperationError>,
         /// How long it took.
+        #[serde(deserialize_with = "number")]
         duration_ms: f64,
     },
     /// Spans began and ended.
@@ -613,6 +615,7 @@ pub enum Progress {
         /// Position in the set.
         index: u64,
         /// The metric's value, 0 to 1 usually.
+        #[serde(deserialize_with = "number")]
         score: f64,
         /// Small text of what was predicted.
         #[serde(default)]
@@ -635,6 +638,7 @@ pub enum Progress {
         /// What distinguishes it, one line.
         label: String,
         /// Percent.
+        #[serde(deserialize_with = "number")]
         score: f64,
         /// The instructions of its first predictor.
         #[serde(default)]
@@ -696,4 +700,9 @@ pub enum Level {
     Warning,
     /// Something failed.
     Error,
+}
+
+/// JSON has no NaN and no infinity: they are written as null and read as NaN.
+fn number<'de, D: Deserializer<'de>>(json: D) -> Result<f64, D::Error> {
+    Option::<f64>::deserialize(json).map(|number| number.unwrap_or(f64::NAN))
 }

@@ -11,7 +11,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
@@ -160,7 +160,7 @@ pub struct Note {
 }
 
 /// Sums over exchanges.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Totals {
     /// Exchanges answered by a server or the demo LM.
     pub calls: u64,
@@ -179,7 +179,8 @@ pub struct Totals {
 }
 
 impl Totals {
-    fn add(&mut self, exchange: &Exchange) {
+    /// Counts one exchange in.
+    pub fn add(&mut self, exchange: &Exchange) {
         if exchange.error.is_some() || exchange.status >= 400 {
             self.failures += 1;
             return;
