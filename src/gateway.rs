@@ -1,3 +1,582 @@
 //! The LM gateway: the one place every LM call passes through.
+//!
+//! Owns profiles in use, keys, recording of exchanges, cassette and cache, limits,
+//! faults, HTTP to servers and the demo LM. An answer leaves only after its
+//! exchange is recorded. Does not own the session it records to, nor the decision
+//! to stop a run for its cost. Design: a call is read ([`call`]), looked up
+//! ([`cassette`]), routed ([`route`]), sent ([`upstream`], [`demo`]), recorded
+//! ([`record`]) and answered.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde_json::Value;
+use tokio::sync::mpsc;
+
+use crate::protocol::error::OperationError;
+use crate::protocol::message::{LmAnswer, LmChunk, LmRequest, LmSpec, TransportFailure};
+use crate::session::event::{AnswerSource, Exchange, LmProfile, RunId};
+use crate::session::journal::Journal;
+
+pub mod budget;
+pub mod call;
+pub mod cassette;
 pub mod demo;
+pub mod faults;
+pub mod keys;
+pub mod limits;
+pub mod profiles;
+pub mod provider;
+pub mod record;
+pub mod route;
+pub mod runs;
+pub mod secret;
+pub mod sink;
+pub mod upstream;
+pub mod usage;
+
+pub use budget::Spent;
+pub use cassette::CassetteMode;
+pub use faults::Fault;
+pub use keys::harden;
+
+use budget::Budget;
+use call::{Call, body_of};
+use cassette::{Cache, Cassette, Claim, Place, Stored};
+use faults::{Effect, FaultPlan};
+use keys::Keys;
+use record::Served;
+use route::{Entry, Router, Target};
+use runs::Runs;
+use secret::Vault;
+use sink::Sink;
+use upstream::Upstream;
+
+/// Deadline of a call for which neither worker nor profile names one.
+const DEADLINE: Duration = Duration::from_mins(10);
+
+/// How a gateway is set up.
+#[derive(Debug, Default)]
+pub struct GatewayOptions {
+    /// The profile that answers every call, whatever was asked for.
+    pub route_all_to: Option<String>,
+    /// How recorded answers are used.
+    pub cassette: CassetteMode,
+    /// Faults to inject.
+    pub faults: Vec<Fault>,
+    /// The environment keys are looked for in; [`GatewayOptions::from_process`]
+    /// takes that of the process.
+    pub environment: Vec<(String, String)>,
+}
+
+impl GatewayOptions {
+    /// Options with the environment of this process and nothing else.
+    pub fn from_process() -> Self {
+        let environment = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        Self {
+            environment,
+            ..Self::default()
+        }
+    }
+}
+
+/// A whole answer of a server.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Reply {
+    /// HTTP status; 0 where none came.
+    pub status: u16,
+    /// Headers.
+    pub headers: Vec<(String, String)>,
+    /// Body.
+    pub body: Bytes,
+}
+
+/// Why no whole answer came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failed {
+    /// In DSPy's terms.
+    pub failure: TransportFailure,
+    /// One sentence.
+    pub message: String,
+    /// What had come.
+    pub partial: Reply,
+}
+
+impl Failed {
+    /// A failure before anything came.
+    pub fn new(failure: TransportFailure, message: impl Into<String>) -> Self {
+        Self {
+            failure,
+            message: message.into(),
+            partial: Reply::default(),
+        }
+    }
+}
+
+/// How a call ended.
+pub type Outcome = Result<Reply, Failed>;
+
+/// The gateway; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Gateway {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    mode: CassetteMode,
+    routes_all: bool,
+    journal: Journal,
+    vault: Arc<Vault>,
+    keys: Arc<Keys>,
+    router: Router,
+    cassette: Cassette,
+    cache: Arc<Cache>,
+    faults: FaultPlan,
+    upstream: Upstream,
+    runs: Runs,
+    budget: Budget,
+}
+
+impl Gateway {
+    /// A gateway that records to this journal. Gives the journal its redactor, so
+    /// that no key is ever written.
+    pub fn new(options: GatewayOptions, journal: Journal) -> Self {
+        let vault = Arc::new(Vault::default());
+        let keys = Arc::new(Keys::new(options.environment, Arc::clone(&vault)));
+        let hiding = Arc::clone(&vault);
+        journal.set_redactor(Arc::new(move |text| hiding.redact(text)));
+        Self {
+            inner: Arc::new(Inner {
+                mode: options.cassette,
+                routes_all: options.route_all_to.is_some(),
+                router: Router::new(options.route_all_to, Arc::clone(&keys), Arc::clone(&vault)),
+                journal,
+                vault,
+                keys,
+                cassette: Cassette::default(),
+                cache: Arc::default(),
+                faults: FaultPlan::new(options.faults),
+                upstream: Upstream::default(),
+                runs: Runs::default(),
+                budget: Budget::default(),
+            }),
+        }
+    }
+
+    /// Makes a profile of `configure_lm` arguments without putting it to use.
+    ///
+    /// # Errors
+    /// As [`profiles::build`].
+    pub fn build_profile(
+        &self,
+        arguments: &serde_json::Map<String, Value>,
+    ) -> Result<LmProfile, OperationError> {
+        let keys = &self.inner.keys;
+        profiles::build(arguments, |name| keys.is_set(name), |p| keys.base_of(p))
+    }
+
+    /// Puts a profile to use, new or changed.
+    pub fn put_profile(&self, profile: LmProfile) {
+        self.inner.router.put(profile);
+    }
+
+    /// Takes a profile out of use; whether it was there.
+    pub fn remove_profile(&self, name: &str) -> bool {
+        self.inner.router.remove(name)
+    }
+
+    /// The profiles in use, in the order they were made.
+    pub fn profiles(&self) -> Vec<LmProfile> {
+        let entries = self.inner.router.all();
+        entries.iter().map(|entry| entry.profile.clone()).collect()
+    }
+
+    /// Whether the environment variable a profile's key comes from is not set.
+    pub fn lacks_key(&self, profile: &LmProfile) -> bool {
+        route::lacks_key(profile, &self.inner.keys)
+    }
+
+    /// What a worker needs to make the `dspy.LM` of a profile in use. The key in it
+    /// is a token that only this gateway understands.
+    pub fn lm_spec(&self, name: &str) -> Option<LmSpec> {
+        let entry = self.inner.router.named(name)?;
+        let profile = &entry.profile;
+        let mut params = profile.params.clone();
+        if let Some(base) = &profile.api_base {
+            params.insert("api_base".to_owned(), Value::from(base.as_str()));
+        }
+        if let Some(timeout) = profile.timeout {
+            params.insert("timeout".to_owned(), Value::from(timeout));
+        }
+        if profiles::provider_of(profile).name != "demo" {
+            params.insert("api_key".to_owned(), Value::from(entry.token.as_str()));
+        }
+        Some(LmSpec {
+            profile: profile.name.clone(),
+            model: profile.model.clone(),
+            params,
+        })
+    }
+
+    /// Changes to the environment of workers: keys become tokens, base URLs go.
+    pub fn worker_environment(&self) -> Vec<(String, Option<String>)> {
+        self.inner.keys.worker_environment(self.inner.routes_all)
+    }
+
+    /// The text with every secret hidden; for whatever is shown or written.
+    pub fn redact<'a>(&self, text: &'a str) -> std::borrow::Cow<'a, str> {
+        self.inner.vault.redact(text)
+    }
+
+    /// Loads the answers of a recorded session for replay; how many can be served.
+    pub fn load_cassette(&self, exchanges: impl Iterator<Item = Exchange>) -> usize {
+        self.inner.cassette.load(exchanges)
+    }
+
+    /// Loads the answers of this session's own past into the cache.
+    pub fn load_cache(&self, exchanges: impl Iterator<Item = Exchange>) {
+        self.inner.cache.load(exchanges);
+    }
+
+    /// Forgets cached answers: one by its key, or all. How many there were.
+    pub fn clear_cache(&self, key: Option<&str>) -> usize {
+        match key {
+            Some(key) => usize::from(self.inner.cache.forget(key)),
+            None => self.inner.cache.clear(),
+        }
+    }
+
+    /// What a run, or the whole session, spent.
+    pub fn spent(&self, run: Option<RunId>) -> Spent {
+        self.inner.budget.spent(run)
+    }
+
+    /// Ends every call of a run, now and later, with `cancelled`.
+    pub fn cancel_run(&self, run: RunId) {
+        self.inner.runs.cancel(run);
+    }
+
+    /// Answers one call. Dropping the future drops the call upstream.
+    pub async fn call(&self, request: LmRequest) -> LmAnswer {
+        match self
+            .inner
+            .answer(request, &mut Sink::whole())
+            .await
+            .as_ref()
+        {
+            Ok(reply) => LmAnswer::Response {
+                status: reply.status,
+                headers: reply.headers.clone(),
+                body: body_of(&reply.body),
+            },
+            Err(failed) => LmAnswer::Failure {
+                failure: failed.failure,
+                message: failed.message.clone(),
+            },
+        }
+    }
+
+    /// Answers one call piece by piece. The last piece says how it ended; when the
+    /// receiver is dropped, the call upstream is.
+    pub async fn stream(&self, request: LmRequest, chunks: mpsc::Sender<LmChunk>) {
+        let mut sink = Sink::stream(chunks);
+        let outcome = self.inner.answer(request, &mut sink).await;
+        sink.finish(&outcome).await;
+    }
+}
+
+impl Inner {
+    /// Reads, looks up, sends and records one call.
+    async fn answer(&self, request: LmRequest, sink: &mut Sink) -> Arc<Outcome> {
+        let run = self.runs.enter(request.run);
+        let call = match Call::read(request) {
+            Ok(call) => call,
+            Err(sentence) => {
+                return Arc::new(Err(Failed::new(TransportFailure::Protocol, sentence)));
+            }
+        };
+        tokio::select! {
+            biased;
+            () = run.cancelled() => {
+                let failed = Failed::new(TransportFailure::Cancelled, "the run was cancelled");
+                self.finish(&call, Served::live(Err(failed), AnswerSource::Server)).0
+            }
+            outcome = self.look_up(&call, sink) => outcome,
+        }
+    }
+
+    /// Serves a call from cassette or cache, or makes it.
+    async fn look_up(&self, call: &Call, sink: &mut Sink) -> Arc<Outcome> {
+        let cache = call.request.cache;
+        let place: Place = (call.request.parent.clone(), call.request.run);
+        if self.mode != CassetteMode::Off
+            && let Some((stored, occurrence)) = self.cassette.find(&call.key, &place, cache)
+            && let Some(served) = self.recorded(stored, occurrence, AnswerSource::Cassette)
+        {
+            return self.finish(call, served).0;
+        }
+        if self.mode == CassetteMode::Strict {
+            let failed = Failed::new(TransportFailure::Protocol, miss(call));
+            return self
+                .finish(call, Served::live(Err(failed), AnswerSource::Cassette))
+                .0;
+        }
+        if !cache {
+            return self.live(call, &place, sink).await.0;
+        }
+        loop {
+            match self.cache.claim(&call.key) {
+                Claim::Hit(stored) => {
+                    if let Some(served) = self.recorded(stored, 0, AnswerSource::Cache) {
+                        return self.finish(call, served).0;
+                    }
+                    // Its body cannot be read any more: make the call again.
+                    self.cache.forget(&call.key);
+                }
+                Claim::Lead(flight) => {
+                    let (outcome, stored) = self.live(call, &place, sink).await;
+                    flight.land(stored, Arc::clone(&outcome));
+                    return outcome;
+                }
+                Claim::Wait(mut waiting) => {
+                    let landed = match waiting.wait_for(Option::is_some).await {
+                        Ok(outcome) => outcome.clone(),
+                        // The one who made it gave up: somebody else leads.
+                        Err(_) => continue,
+                    };
+                    // A good answer is in the cache now; a bad one is shared.
+                    match landed.as_deref() {
+                        Some(Ok(reply)) if reply.status < 300 => {}
+                        Some(Err(failed)) if failed.failure == TransportFailure::Cancelled => {}
+                        Some(bad) => {
+                            let served = Served::live(bad.clone(), AnswerSource::Server);
+                            return self.finish(call, served).0;
+                        }
+                        None => {}
+                    }
+                }
+            }
+        }
+    }
+
+    /// A recorded answer with its body read; `None` where it cannot be.
+    fn recorded(&self, stored: Stored, occurrence: u32, source: AnswerSource) -> Option<Served> {
+        let body = self.journal.read_document(&stored.response)?;
+        Some(Served {
+            outcome: Ok(Reply {
+                status: stored.status,
+                headers: stored.headers.clone(),
+                body: body.into(),
+            }),
+            source,
+            occurrence,
+            profile: String::new(),
+            stored: Some(stored),
+        })
+    }
+
+    /// Makes a call and records it.
+    async fn live(
+        &self,
+        call: &Call,
+        place: &Place,
+        sink: &mut Sink,
+    ) -> (Arc<Outcome>, Option<Stored>) {
+        let route = self.router.route(call).await;
+        let _permit = match &route.entry {
+            Some(entry) => Some(entry.limits.enter().await),
+            None => None,
+        };
+        let deadline = deadline(call, route.entry.as_deref());
+        let (latency, effect) = self.faults.next();
+        if !latency.is_zero() {
+            tokio::time::sleep(latency).await;
+        }
+        let (outcome, source) = match effect {
+            Some(effect) => (
+                self.fault(effect, call, route.target, deadline, sink).await,
+                AnswerSource::Fault,
+            ),
+            None => self.send(call, route.target, deadline, sink).await,
+        };
+        let good = outcome.as_ref().is_ok_and(|reply| reply.status < 300);
+        let occurrence = if good && !call.request.cache {
+            self.cassette.count(&call.key, place)
+        } else {
+            0
+        };
+        self.finish(
+            call,
+            Served {
+                outcome,
+                source,
+                occurrence,
+                profile: route
+                    .entry
+                    .map(|entry| entry.profile.name.clone())
+                    .unwrap_or_default(),
+                stored: None,
+            },
+        )
+    }
+
+    /// Hands a call to the one who answers it.
+    async fn send(
+        &self,
+        call: &Call,
+        target: Target,
+        deadline: Duration,
+        sink: &mut Sink,
+    ) -> (Outcome, AnswerSource) {
+        match target {
+            Target::Refused(status, sentence) => {
+                (Ok(error_reply(status, &sentence)), AnswerSource::Server)
+            }
+            Target::Demo => (self.demo(call, sink).await, AnswerSource::Demo),
+            Target::Server(outgoing) => {
+                let streamed = call.request.stream;
+                let outcome = self.upstream.send(outgoing, deadline, streamed, sink).await;
+                (outcome, AnswerSource::Server)
+            }
+        }
+    }
+
+    async fn demo(&self, call: &Call, sink: &mut Sink) -> Outcome {
+        let request = demo::DemoRequest {
+            url: call.url.as_str(),
+            headers: &call.request.headers,
+            body: &call.body,
+            rollout_id: call.request.rollout_id,
+        };
+        if call.json.get("stream").and_then(Value::as_bool) != Some(true)
+            && !call.url.path().ends_with(":streamGenerateContent")
+        {
+            let response = demo::respond(&request);
+            return Ok(Reply {
+                status: response.status,
+                headers: response.headers,
+                body: response.body.into(),
+            });
+        }
+        let (status, headers, pieces) = demo::stream(&request);
+        let mut body = Vec::new();
+        for piece in pieces {
+            body.extend_from_slice(&piece);
+            sink.push(status, &headers, &Bytes::from(piece)).await?;
+        }
+        Ok(Reply {
+            status,
+            headers,
+            body: body.into(),
+        })
+    }
+
+    /// Carries an injected fault out.
+    async fn fault(
+        &self,
+        effect: Effect,
+        call: &Call,
+        target: Target,
+        deadline: Duration,
+        sink: &mut Sink,
+    ) -> Outcome {
+        match effect {
+            Effect::Latency(more) => {
+                tokio::time::sleep(more).await;
+                self.send(call, target, deadline, sink).await.0
+            }
+            Effect::Status(status) => {
+                let mut reply = error_reply(status, &format!("injected fault: status {status}"));
+                if status == 429 {
+                    reply
+                        .headers
+                        .push(("retry-after".to_owned(), "1".to_owned()));
+                }
+                Ok(reply)
+            }
+            Effect::InvalidJson => Ok(Reply {
+                status: 200,
+                headers: vec![("content-type".to_owned(), "application/json".to_owned())],
+                body: Bytes::from_static(b"{\"injected fault\": not JSON"),
+            }),
+            Effect::Refuse => Err(Failed::new(
+                TransportFailure::Connect,
+                "injected fault: connection refused",
+            )),
+            Effect::SlowLoris => {
+                tokio::time::sleep(deadline).await;
+                Err(Failed::new(
+                    TransportFailure::Timeout,
+                    format!(
+                        "injected fault: no answer within {} s",
+                        deadline.as_secs_f64()
+                    ),
+                ))
+            }
+            Effect::Truncate => {
+                let mut unseen = Sink::whole();
+                let mut reply = self.send(call, target, deadline, &mut unseen).await.0?;
+                reply.body.truncate(reply.body.len() / 2);
+                sink.push(reply.status, &reply.headers, &reply.body).await?;
+                Err(Failed {
+                    failure: TransportFailure::Read,
+                    message: "injected fault: the connection broke in the middle of the answer"
+                        .to_owned(),
+                    partial: reply,
+                })
+            }
+        }
+    }
+
+    /// Records how a call ended; the answer may leave only after this.
+    fn finish(&self, call: &Call, served: Served) -> (Arc<Outcome>, Option<Stored>) {
+        let exchange = record::exchange(call, &served, &self.journal, &self.vault);
+        self.budget.add(call.request.run, &exchange);
+        let stored = Stored::of(&exchange);
+        record::append(call, exchange, &self.journal);
+        (Arc::new(served.outcome), stored)
+    }
+}
+
+/// The deadline of a call: the worker's, else the profile's, else 600 s.
+fn deadline(call: &Call, entry: Option<&Entry>) -> Duration {
+    call.request
+        .timeout
+        .or_else(|| entry?.profile.timeout)
+        .filter(|seconds| *seconds > 0.0)
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .unwrap_or(DEADLINE)
+}
+
+/// An answer of the gateway's own, in the shape every provider's client reads.
+fn error_reply(status: u16, sentence: &str) -> Reply {
+    let body = serde_json::json!({
+        "type": "error",
+        "error": {"type": "gateway", "code": status, "message": sentence},
+    });
+    Reply {
+        status,
+        headers: vec![("content-type".to_owned(), "application/json".to_owned())],
+        body: body.to_string().into(),
+    }
+}
+
+/// Which call a strict cassette has no answer for.
+fn miss(call: &Call) -> String {
+    format!(
+        "the recording has no answer for this call: model {}, rollout {}, last message {:?}",
+        if call.model.is_empty() {
+            "unknown"
+        } else {
+            &call.model
+        },
+        call.request
+            .rollout_id
+            .map_or_else(|| "none".to_owned(), |id| id.to_string()),
+        call.last_words(),
+    )
+}

@@ -13,6 +13,7 @@
 
 mod support;
 
+mod gateway;
 mod pty;
 mod readme;
 mod setup;

@@ -8,6 +8,7 @@
 )]
 
 pub mod readme;
+pub mod stub_lm;
 pub mod terminal;
 
 use std::fs;

@@ -1,0 +1,173 @@
+//! Secrets: a type that cannot be printed, and the vault that hides known ones.
+//!
+//! Owns what counts as a secret in text and how it is hidden. Does not own where
+//! keys come from ([`super::keys`]).
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::{PoisonError, RwLock};
+
+/// What stands in a text where a secret stood.
+pub const HIDDEN: &str = "***";
+
+/// Shorter values are placeholders (`x`, `none`, `EMPTY`), not secrets.
+const SHORTEST: usize = 8;
+
+/// Beginnings of keys of well-known providers.
+const PREFIXES: [&str; 7] = ["sk-", "gsk_", "xai-", "AIza", "hf_", "ghp_", "pplx-"];
+
+/// A key gets no shorter than this, its prefix included.
+const SHORTEST_KEY: usize = 20;
+
+/// A key. `Debug` and `Display` show `***`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps a value.
+    pub fn new(value: impl Into<String>) -> Self {
+        Self(value.into())
+    }
+
+    /// The value itself; only for a header about to be sent.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(HIDDEN)
+    }
+}
+
+impl fmt::Display for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(HIDDEN)
+    }
+}
+
+/// Every secret value seen so far; hides them in text.
+#[derive(Default)]
+pub struct Vault {
+    known: RwLock<Vec<String>>,
+}
+
+impl fmt::Debug for Vault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Vault(***)")
+    }
+}
+
+impl Vault {
+    /// Remembers a value, which [`Vault::redact`] hides from now on. Values of
+    /// fewer than 8 characters are taken for placeholders and left alone.
+    pub fn learn(&self, value: &str) {
+        if value.len() < SHORTEST {
+            return;
+        }
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        if known.iter().any(|old| old == value) {
+            return;
+        }
+        known.push(value.to_owned());
+        // The longest first, so that a key that contains another goes whole.
+        known.sort_by_key(|value| std::cmp::Reverse(value.len()));
+    }
+
+    /// The text with every known secret, and everything that looks like a
+    /// provider's key, replaced by `***`.
+    pub fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        let mut shown = Cow::Borrowed(text);
+        for secret in self
+            .known
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+        {
+            if shown.contains(secret.as_str()) {
+                shown = Cow::Owned(shown.replace(secret.as_str(), HIDDEN));
+            }
+        }
+        match hide_patterns(&shown) {
+            Some(hidden) => Cow::Owned(hidden),
+            None => shown,
+        }
+    }
+}
+
+/// The text with everything that looks like a key hidden, or `None` when nothing does.
+fn hide_patterns(text: &str) -> Option<String> {
+    let mut found: Vec<(usize, usize)> = PREFIXES
+        .iter()
+        .flat_map(|prefix| text.match_indices(prefix))
+        .filter_map(|(start, _)| key_at(text, start).map(|end| (start, end)))
+        .collect();
+    if found.is_empty() {
+        return None;
+    }
+    found.sort_unstable();
+    let mut hidden = String::with_capacity(text.len());
+    let mut copied = 0;
+    for (start, end) in found {
+        if start < copied {
+            continue;
+        }
+        hidden.push_str(text.get(copied..start).unwrap_or_default());
+        hidden.push_str(HIDDEN);
+        copied = end;
+    }
+    hidden.push_str(text.get(copied..).unwrap_or_default());
+    Some(hidden)
+}
+
+/// Where the key that starts here ends: it must stand at the start of a word, be
+/// long enough, and hold a digit (so that `sk-learn-is-a-library-for` stays).
+fn key_at(text: &str, start: usize) -> Option<usize> {
+    let before = text.get(..start)?.chars().next_back();
+    if before.is_some_and(|c| c.is_alphanumeric() || c == '-' || c == '_') {
+        return None;
+    }
+    let rest = text.get(start..)?;
+    let len = rest
+        .find(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '_'))
+        .unwrap_or(rest.len());
+    let word = rest.get(..len)?;
+    (len >= SHORTEST_KEY && word.bytes().any(|b| b.is_ascii_digit())).then_some(start + len)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_cannot_be_printed() {
+        let secret = Secret::new("canary-value");
+        assert_eq!(format!("{secret:?} {secret}"), "*** ***");
+    }
+
+    #[test]
+    fn known_values_and_patterns_are_hidden() {
+        let vault = Vault::default();
+        vault.learn("canary-value");
+        vault.learn("x");
+        assert_eq!(vault.redact("a canary-value x"), "a *** x");
+        assert_eq!(
+            vault.redact("key=sk-abcdefgh1234567890ABCD, done"),
+            "key=***, done"
+        );
+        assert_eq!(format!("{vault:?}"), "Vault(***)");
+    }
+
+    #[test]
+    fn ordinary_words_stay() {
+        let vault = Vault::default();
+        for text in [
+            "risk-averse-people-2024-are-many",
+            "sk-learn-is-a-library-for-learning",
+            "AIza",
+        ] {
+            assert!(matches!(vault.redact(text), Cow::Borrowed(same) if same == text));
+        }
+    }
+}
