@@ -57,7 +57,7 @@ use upstream::Upstream;
 const DEADLINE: Duration = Duration::from_mins(10);
 
 /// How a gateway is set up.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct GatewayOptions {
     /// The profile that answers every call, whatever was asked for.
     pub route_all_to: Option<String>,

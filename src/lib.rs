@@ -5,6 +5,7 @@
 //! without libpython.
 
 pub mod app;
+pub mod bench;
 pub mod cli;
 pub mod command;
 pub mod config;
@@ -21,3 +22,10 @@ pub mod terminal;
 pub mod theme;
 pub mod ui;
 pub mod worker;
+
+/// Runs the program with the arguments of this process.
+pub fn run() -> std::process::ExitCode {
+    // First thing of all: a child of the same user must not read our environment.
+    gateway::harden();
+    cli::main(std::env::args_os())
+}

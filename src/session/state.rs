@@ -214,7 +214,10 @@ impl SessionState {
             }
             EventBody::PythonFound { passport } => {
                 let cwd = std::mem::take(&mut self.passport.cwd);
-                self.passport = Passport { cwd, ..passport.clone() };
+                self.passport = Passport {
+                    cwd,
+                    ..passport.clone()
+                };
             }
             EventBody::SessionClosed {} | EventBody::Unknown { .. } => {}
             EventBody::CellSubmitted { cell_kind, source } => {

@@ -1,0 +1,539 @@
+//! The core's running parts: carries effects out and feeds messages in.
+
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use tokio::sync::{mpsc, watch};
+
+use super::effect::Effect;
+use super::host::CoreHost;
+use super::requests::Requests;
+use super::resolve::DEMO;
+use super::socket::{Remote, Server};
+use super::state::{Message, SaveStatus, State};
+use super::update::update;
+use super::{Handle, OperationResult};
+use crate::gateway::{Gateway, GatewayOptions};
+use crate::paths;
+use crate::protocol::error::OperationError;
+use crate::protocol::message::Request;
+use crate::session::event::{Document, Event, EventBody, Passport, Scope};
+use crate::session::journal::Journal;
+use crate::session::state::SessionState;
+use crate::session::{SessionError, catalog};
+
+/// Which session a core works in.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum SessionChoice {
+    /// None: nothing is written.
+    #[default]
+    Ephemeral,
+    /// A new one, with this name if given.
+    New(Option<String>),
+    /// An existing one: id, unique beginning, name, or `latest`.
+    Open(String),
+}
+
+/// How a core is to be made.
+#[derive(Debug, Clone)]
+pub struct CoreOptions {
+    /// Which session.
+    pub session: SessionChoice,
+    /// Where sessions are kept; `None` is the usual place.
+    pub sessions_dir: Option<PathBuf>,
+    /// The Python environment asked for.
+    pub venv: Option<PathBuf>,
+    /// Working directory of the kernel.
+    pub cwd: PathBuf,
+    /// Somebody can answer `input()`.
+    pub interactive: bool,
+    /// Keep a warm standby.
+    pub standby: bool,
+    /// Select the demo LM in a new session.
+    pub demo: bool,
+    /// How the gateway works.
+    pub gateway: GatewayOptions,
+}
+
+impl CoreOptions {
+    /// No session, no standby, nobody to answer `input()`.
+    pub fn new(cwd: PathBuf) -> Self {
+        Self {
+            session: SessionChoice::Ephemeral,
+            sessions_dir: None,
+            venv: None,
+            cwd,
+            interactive: false,
+            standby: false,
+            demo: false,
+            gateway: GatewayOptions::default(),
+        }
+    }
+}
+
+/// A running core. Front ends drive it: [`Core::next`], then [`Core::dispatch`].
+pub struct Core {
+    state: State,
+    tx: mpsc::UnboundedSender<Message>,
+    rx: mpsc::UnboundedReceiver<Message>,
+    options: CoreOptions,
+    backing: Backing,
+}
+
+/// Who holds the session.
+enum Backing {
+    /// This process.
+    Owner(Box<Owner>),
+    /// Another one: it is followed through its log and steered over its socket.
+    Follower(Follower),
+}
+
+struct Owner {
+    journal: Journal,
+    events: mpsc::UnboundedReceiver<Arc<Event>>,
+    gateway: Gateway,
+    requests: Requests,
+    /// Length of the log, for followers.
+    seq: watch::Sender<u64>,
+    /// Kept alive: it stops listening when dropped.
+    _server: Option<Server>,
+}
+
+impl Owner {
+    fn new(
+        options: &CoreOptions,
+        journal: Journal,
+        session: &SessionState,
+        tx: &mpsc::UnboundedSender<Message>,
+    ) -> Self {
+        let events = journal.subscribe();
+        let gateway = Gateway::new(options.gateway.clone(), journal.clone());
+        gateway.load_cassette(recorded(session));
+        gateway.load_cache(recorded(session).filter(|exchange| exchange.cacheable));
+        let host = CoreHost::new(journal.clone(), gateway.clone(), tx.clone());
+        let requests = Requests::new(options, &gateway, host, tx.clone());
+        let (seq, watched) = watch::channel(session.seq);
+        let handle = Handle::new(tx.clone());
+        let server = journal.dir().and_then(|dir| {
+            let server = Server::listen(&dir, handle, watched)
+                .inspect_err(|error| tracing::warn!(%error, "no socket for this session"))
+                .ok()?;
+            let _ = journal.announce_socket(server.path());
+            Some(server)
+        });
+        let mut status = journal.status();
+        let tx = tx.clone();
+        tokio::spawn(async move {
+            while status.changed().await.is_ok() {
+                let _ = tx.send(Message::SaveChanged(status.borrow_and_update().clone()));
+            }
+        });
+        Self {
+            journal,
+            events,
+            gateway,
+            requests,
+            seq,
+            _server: server,
+        }
+    }
+}
+
+/// The exchanges of a session, in order: what its own past can answer.
+fn recorded(session: &SessionState) -> impl Iterator<Item = crate::session::event::Exchange> {
+    let runs = session.runs.values().cloned().collect::<Vec<_>>();
+    runs.into_iter().flat_map(|run| {
+        run.spans
+            .iter()
+            .flat_map(|span| span.exchanges.clone())
+            .collect::<Vec<_>>()
+    })
+}
+
+struct Follower {
+    remote: Remote,
+    id: String,
+}
+
+impl Core {
+    /// Opens the session and makes the core; starts no Python.
+    ///
+    /// # Errors
+    /// When the session cannot be opened: unknown, damaged beyond reading,
+    /// written by a newer version.
+    pub async fn start(options: CoreOptions) -> Result<Self, OperationError> {
+        let (tx, rx) = mpsc::unbounded_channel();
+        let (journal, session) = match &options.session {
+            SessionChoice::Ephemeral => (Journal::ephemeral(), SessionState::default()),
+            SessionChoice::New(name) => {
+                let root = root(&options)?;
+                let journal = Journal::create(&root, name.as_deref(), passport(&options))?;
+                (journal, SessionState::default())
+            }
+            SessionChoice::Open(id) => {
+                let root = root(&options)?;
+                match Journal::open(&root, id) {
+                    Ok((journal, session, _report)) => (journal, session),
+                    Err(SessionError::Locked { id, by }) => {
+                        let socket = by
+                            .socket
+                            .clone()
+                            .ok_or(SessionError::Locked { id: id.clone(), by })?;
+                        return Self::follow(options, &root.join(&id), &socket, tx, rx).await;
+                    }
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        };
+        let mut core = Self::own(options, journal, session, tx, rx);
+        if core.options.demo && core.state.session.lms.is_empty() {
+            let arguments = serde_json::Map::from_iter([("provider".to_owned(), json!(DEMO))]);
+            let profile = core.state.build_profile(&arguments)?;
+            core.append(EventBody::LmConfigured { profile });
+            core.append(EventBody::LmSelected {
+                name: DEMO.to_owned(),
+            });
+            core.sync();
+        }
+        Ok(core)
+    }
+
+    /// A core that holds this journal.
+    fn own(
+        options: CoreOptions,
+        journal: Journal,
+        session: SessionState,
+        tx: mpsc::UnboundedSender<Message>,
+        rx: mpsc::UnboundedReceiver<Message>,
+    ) -> Self {
+        let mut state = State::resuming(journal.id().to_owned(), session);
+        state.save = journal.status().borrow().clone();
+        let owner = Owner::new(&options, journal, &state.session, &tx);
+        state.gateway = Some(owner.gateway.clone());
+        let backing = Backing::Owner(Box::new(owner));
+        let mut core = Self {
+            state,
+            tx,
+            rx,
+            options,
+            backing,
+        };
+        core.append(EventBody::SessionOpened {
+            passport: passport(&core.options),
+        });
+        core.sync();
+        core
+    }
+}
+
+impl Core {
+    /// Follows a session that another process holds.
+    async fn follow(
+        options: CoreOptions,
+        dir: &Path,
+        socket: &Path,
+        tx: mpsc::UnboundedSender<Message>,
+        rx: mpsc::UnboundedReceiver<Message>,
+    ) -> Result<Self, OperationError> {
+        let id = dir
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        let (advanced_tx, mut advanced) = mpsc::unbounded_channel();
+        let remote = Remote::connect(socket, advanced_tx)
+            .await
+            .map_err(|error| {
+                let message =
+                    format!("session {id} is held by a process that does not answer: {error}");
+                OperationError::internal(message).hint("wait for it to end, or end it")
+            })?;
+        let follow_tx = tx.clone();
+        tokio::spawn(async move {
+            while advanced.recv().await.is_some() {
+                let _ = follow_tx.send(Message::RemoteAdvanced);
+            }
+            let _ = follow_tx.send(Message::RemoteGone);
+        });
+        let state = State::resuming(id.clone(), SessionState::default());
+        Ok(Self {
+            state,
+            tx,
+            rx,
+            options,
+            backing: Backing::Follower(Follower { remote, id }),
+        })
+    }
+
+    /// What front ends read.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Submits operations to this core.
+    pub fn handle(&self) -> Handle {
+        Handle::new(self.tx.clone())
+    }
+
+    /// Whether another process holds the session.
+    pub fn is_follower(&self) -> bool {
+        matches!(self.backing, Backing::Follower(_))
+    }
+
+    /// Starts the kernel, so that it is ready when it is wanted.
+    pub fn warm_up(&mut self) {
+        if let Backing::Owner(owner) = &mut self.backing {
+            owner.requests.warm_up();
+        }
+    }
+
+    /// Waits for the next message. Cancel-safe.
+    pub async fn next(&mut self) -> Message {
+        let events = match &mut self.backing {
+            Backing::Owner(owner) => Some(&mut owner.events),
+            Backing::Follower(_) => None,
+        };
+        let event = async {
+            match events {
+                Some(events) => events.recv().await,
+                None => std::future::pending().await,
+            }
+        };
+        // Events first: an answer must find the state its run left.
+        tokio::select! {
+            biased;
+            Some(event) = event => Message::Journalled(event),
+            message = self.rx.recv() => match message {
+                Some(message) => message,
+                // `self.tx` is alive, so the channel cannot be closed.
+                None => std::future::pending().await,
+            },
+        }
+    }
+
+    /// Takes one message in and carries out what follows.
+    pub fn dispatch(&mut self, message: Message) {
+        if self.is_follower() {
+            return self.dispatch_following(message);
+        }
+        self.drain();
+        for effect in update(&mut self.state, message) {
+            self.carry_out(effect);
+            // What was just written is applied before the next effect, so that
+            // whoever gets an answer finds its consequences in the state.
+            self.drain();
+        }
+    }
+
+    /// Drives the core until `future` is done.
+    pub async fn run_until<F: Future>(&mut self, future: F) -> F::Output {
+        let mut future = std::pin::pin!(future);
+        loop {
+            tokio::select! {
+                biased;
+                output = &mut future => return output,
+                message = self.next() => self.dispatch(message),
+            }
+        }
+    }
+
+    /// Goes on without a front end until no run is going on, `timeout` at most.
+    pub async fn run_headless(&mut self, timeout: std::time::Duration) {
+        let deadline = tokio::time::Instant::now() + timeout;
+        while self.state.busy() && !self.state.stopping {
+            match tokio::time::timeout_at(deadline, self.next()).await {
+                Ok(message) => self.dispatch(message),
+                Err(_) => break,
+            }
+        }
+    }
+
+    /// Stops the workers and closes the session.
+    pub async fn close(mut self) {
+        if let Backing::Owner(owner) = &mut self.backing {
+            owner.requests.shutdown().await;
+            self.drain();
+        }
+        if let Backing::Owner(owner) = &self.backing {
+            owner.journal.close();
+        }
+    }
+
+    fn dispatch_following(&mut self, message: Message) {
+        let Backing::Follower(follower) = &mut self.backing else {
+            return;
+        };
+        match message {
+            Message::Submitted(submission) => {
+                let remote = follower.remote.clone();
+                tokio::spawn(async move {
+                    let answer = remote
+                        .call(&submission.operation, submission.arguments)
+                        .await;
+                    let _ = submission.reply.send(answer);
+                });
+            }
+            Message::RemoteAdvanced => {}
+            Message::RemoteGone => self.take_over(),
+            other => {
+                update(&mut self.state, other);
+            }
+        }
+    }
+
+    /// The process that held the session ended: hold it from here on.
+    fn take_over(&mut self) {
+        let Backing::Follower(follower) = &self.backing else {
+            return;
+        };
+        let id = follower.id.clone();
+        let opened =
+            root(&self.options).and_then(|root| Journal::open(&root, &id).map_err(Into::into));
+        match opened {
+            Ok((journal, session, _report)) => {
+                let (tx, rx) = mpsc::unbounded_channel();
+                let rx = std::mem::replace(&mut self.rx, rx);
+                drop(tx);
+                *self = Self::own(self.options.clone(), journal, session, self.tx.clone(), rx);
+            }
+            Err(error) => {
+                self.state.save = SaveStatus::NotSaving {
+                    reason: error.message,
+                }
+            }
+        }
+    }
+
+    fn carry_out(&mut self, effect: Effect) {
+        let Backing::Owner(owner) = &mut self.backing else {
+            return;
+        };
+        match effect {
+            Effect::Append(scope, body) => {
+                owner.journal.append(scope, *body);
+            }
+            Effect::Ask {
+                ticket,
+                request,
+                lm,
+            } => {
+                let request = Request {
+                    lm: lm.and_then(|lm| owner.gateway.lm_spec(&lm)),
+                    ..*request
+                };
+                owner.requests.ask(ticket, request);
+            }
+            Effect::Reply(reply, result) => {
+                let _ = reply.send(result);
+            }
+            Effect::SyncProfiles => self.sync(),
+            Effect::Interrupt(cell) => owner.requests.interrupt(cell),
+            Effect::Cancel(run) => {
+                owner.gateway.cancel_run(run);
+                owner.requests.cancel(run);
+            }
+            Effect::ReplyInput(text) => owner.requests.reply_input(text),
+            Effect::RestartKernel(reply) => {
+                owner.requests.restart_kernel();
+                let _ = reply.send(Ok(json!({})));
+            }
+            Effect::ReadDocument(document, reply) => {
+                let journal = owner.journal.clone();
+                tokio::task::spawn_blocking(move || {
+                    let _ = reply.send(read_document(&journal, &document));
+                });
+            }
+            Effect::ListSessions(reply) => {
+                let root = root(&self.options);
+                tokio::task::spawn_blocking(move || {
+                    let sessions = root.and_then(|root| Ok(catalog::list(&root)?));
+                    let _ = reply.send(sessions.map(|sessions| json!({"sessions": sessions})));
+                });
+            }
+            Effect::Health(mut health, reply) => {
+                if let Value::Object(health) = &mut health {
+                    health.insert("ok".to_owned(), json!(true));
+                    health.insert("kernel_pid".to_owned(), json!(owner.requests.kernel_pid()));
+                }
+                let _ = reply.send(Ok(health));
+            }
+            Effect::Command(line, reply) => {
+                let message = format!("`{line}` cannot be run yet");
+                let _ = reply.send(Err(OperationError::invalid("unknown_command", message)));
+            }
+            Effect::Stop(reply) => {
+                let _ = reply.send(Ok(json!({})));
+            }
+        }
+    }
+
+    /// Tells gateway and kernel which profiles, programs and data there are.
+    fn sync(&mut self) {
+        let Backing::Owner(owner) = &mut self.backing else {
+            return;
+        };
+        let session = &self.state.session;
+        for profile in owner.gateway.profiles() {
+            if !session.lms.contains_key(&profile.name) {
+                owner.gateway.remove_profile(&profile.name);
+            }
+        }
+        for profile in session.lms.values() {
+            owner.gateway.put_profile(profile.clone());
+        }
+        let lm = session
+            .lm
+            .as_ref()
+            .and_then(|name| owner.gateway.lm_spec(name));
+        owner.requests.select_lm(lm);
+    }
+
+    fn append(&mut self, body: EventBody) {
+        if let Backing::Owner(owner) = &self.backing {
+            owner.journal.append(Scope::NONE, body);
+        }
+        self.drain();
+    }
+
+    /// Applies every event written so far.
+    fn drain(&mut self) {
+        let Backing::Owner(owner) = &mut self.backing else {
+            return;
+        };
+        while let Ok(event) = owner.events.try_recv() {
+            update(&mut self.state, Message::Journalled(event));
+        }
+        let now = self.state.session.seq;
+        owner
+            .seq
+            .send_if_modified(|seq| std::mem::replace(seq, now) != now);
+        owner
+            .requests
+            .remember(&self.state.session, self.state.running_scope());
+    }
+}
+
+fn root(options: &CoreOptions) -> Result<PathBuf, OperationError> {
+    paths::sessions_dir(options.sessions_dir.as_deref())
+        .map_err(|error| OperationError::invalid("no_home", error.to_string()))
+}
+
+fn passport(options: &CoreOptions) -> Passport {
+    Passport {
+        app: env!("CARGO_PKG_VERSION").to_owned(),
+        cwd: options.cwd.display().to_string(),
+        ..Passport::default()
+    }
+}
+
+fn read_document(journal: &Journal, document: &Document) -> OperationResult {
+    let bytes = journal.read_document(document).ok_or_else(|| {
+        OperationError::invalid(
+            "unknown_document",
+            "this body is not in the session's record",
+        )
+    })?;
+    Ok(json!({"text": String::from_utf8_lossy(&bytes)}))
+}

@@ -1,0 +1,46 @@
+//! What [`super::update`] wants done, as data. Only [`super::core::Core`] does it.
+
+use serde_json::Value;
+use tokio::sync::oneshot;
+
+use super::OperationResult;
+use crate::protocol::message::Request;
+use crate::session::event::{CellId, Document, EventBody, RunId, Scope};
+
+/// One thing to do.
+#[derive(Debug)]
+pub enum Effect {
+    /// Write an event.
+    Append(Scope, Box<EventBody>),
+    /// Ask the kernel; its answer comes back as `Message::Answered`.
+    Ask {
+        /// Key of the pending request.
+        ticket: u64,
+        /// What to ask.
+        request: Box<Request>,
+        /// The profile to run it under.
+        lm: Option<String>,
+    },
+    /// Give a caller its answer.
+    Reply(oneshot::Sender<OperationResult>, OperationResult),
+    /// Tell the gateway which profiles there are.
+    SyncProfiles,
+    /// Stop the running cell softly.
+    Interrupt(CellId),
+    /// Cancel a run's waits in worker and gateway.
+    Cancel(RunId),
+    /// Answer `input()`.
+    ReplyInput(Option<String>),
+    /// End the kernel and start a fresh one.
+    RestartKernel(oneshot::Sender<OperationResult>),
+    /// Read a recorded body from the blob pack.
+    ReadDocument(Document, oneshot::Sender<OperationResult>),
+    /// List the sessions on disk.
+    ListSessions(oneshot::Sender<OperationResult>),
+    /// Answer how the parts are, adding what only they know to this object.
+    Health(Value, oneshot::Sender<OperationResult>),
+    /// Parse and carry out a `:command` line; its outcome becomes a cell.
+    Command(String, oneshot::Sender<OperationResult>),
+    /// Stop the workers, close the session.
+    Stop(oneshot::Sender<OperationResult>),
+}

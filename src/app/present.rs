@@ -1,0 +1,208 @@
+//! An operation's result as a cell's output: a MIME bundle with plain text.
+//!
+//! Owns the plain words; screens may show the JSON beside it in their own way.
+
+use serde_json::{Map, Value};
+
+use crate::operation::Operation;
+use crate::session::event::Output;
+
+/// The MIME type of a prediction: an object of its fields.
+pub const PREDICTION: &str = "application/vnd.dspex.prediction+json";
+
+/// What a cell shows for this result.
+pub fn output(operation: &Operation, result: &Value) -> Output {
+    let mut data = Map::new();
+    data.insert(
+        "text/plain".to_owned(),
+        Value::from(plain(operation.name, result)),
+    );
+    let is_prediction = matches!(
+        operation.name,
+        "execute_program" | "execute_module" | "generate"
+    );
+    let json_type = if is_prediction {
+        PREDICTION
+    } else {
+        "application/json"
+    };
+    data.insert(json_type.to_owned(), result.clone());
+    Output::Result { data }
+}
+
+/// The result in plain words.
+pub fn plain(operation: &str, result: &Value) -> String {
+    match operation {
+        "render_prompt" => messages(result),
+        "evaluate_pipeline" => format!("score {}", number(result.get("score"))),
+        "optimize_prompt" => {
+            let performance = result.get("performance").cloned().unwrap_or_default();
+            let of = |key: &str| number(performance.get(key));
+            let name = result
+                .pointer("/program/name")
+                .and_then(Value::as_str)
+                .unwrap_or("program");
+            format!(
+                "{name}: {} → {} ({} examples used)",
+                of("baseline"),
+                of("optimized"),
+                number(result.get("examples_used"))
+            )
+        }
+        "create_signature" | "parse_signature" => signature(result),
+        "list_lms" => table(result.get("lms"), &["name", "model"]),
+        "list_programs" => table(result.get("programs"), &["name", "version", "modules"]),
+        "list_dspy_modules" => table(result.get("modules"), &["name", "status", "reason"]),
+        "list_sessions" => table(result.get("sessions"), &["id", "name", "cells", "calls"]),
+        "show_dataset" => rows(result.get("rows")),
+        _ => fields(result),
+    }
+}
+
+/// `name: value` lines of an object; JSON for anything else.
+fn fields(result: &Value) -> String {
+    match result {
+        Value::Object(object) if object.is_empty() => "done".to_owned(),
+        Value::Object(object) => {
+            let width = object
+                .keys()
+                .map(|key| key.chars().count())
+                .max()
+                .unwrap_or(0);
+            let line = |(key, value): (&String, &Value)| format!("{key:<width$}  {}", short(value));
+            object.iter().map(line).collect::<Vec<_>>().join("\n")
+        }
+        other => short(other),
+    }
+}
+
+fn messages(result: &Value) -> String {
+    let list = result
+        .get("messages")
+        .and_then(Value::as_array)
+        .map(Vec::as_slice);
+    list.unwrap_or_default()
+        .iter()
+        .map(|message| {
+            let of = |key: &str| message.get(key).and_then(Value::as_str).unwrap_or_default();
+            format!("── {} ──\n{}", of("role"), of("content"))
+        })
+        .collect::<Vec<_>>()
+        .join("\n\n")
+}
+
+fn signature(result: &Value) -> String {
+    let side = |key: &str| {
+        let list = result.get(key).and_then(Value::as_array).map(Vec::as_slice);
+        list.unwrap_or_default()
+            .iter()
+            .map(|field| {
+                let of = |key: &str| field.get(key).and_then(Value::as_str).unwrap_or_default();
+                format!("{}: {}", of("name"), of("type"))
+            })
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    let instructions = result
+        .get("instructions")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    format!("{} -> {}\n{instructions}", side("inputs"), side("outputs"))
+}
+
+fn table(list: Option<&Value>, columns: &[&str]) -> String {
+    let list = list
+        .and_then(Value::as_array)
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    if list.is_empty() {
+        return "none".to_owned();
+    }
+    let cells: Vec<Vec<String>> = list
+        .iter()
+        .map(|row| {
+            columns
+                .iter()
+                .map(|column| short(row.get(column).unwrap_or(&Value::Null)))
+                .collect()
+        })
+        .collect();
+    let width = |idx: usize| {
+        cells
+            .iter()
+            .filter_map(|row| row.get(idx))
+            .map(|cell| cell.chars().count())
+            .max()
+            .unwrap_or(0)
+    };
+    cells
+        .iter()
+        .map(|row| {
+            let line: Vec<String> = row
+                .iter()
+                .enumerate()
+                .map(|(idx, cell)| format!("{cell:<width$}", width = width(idx)))
+                .collect();
+            line.join("  ").trim_end().to_owned()
+        })
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+fn rows(list: Option<&Value>) -> String {
+    let list = list
+        .and_then(Value::as_array)
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    list.iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+fn number(value: Option<&Value>) -> String {
+    value.map_or_else(|| "?".to_owned(), ToString::to_string)
+}
+
+fn short(value: &Value) -> String {
+    let text = match value {
+        Value::String(text) => text.clone(),
+        Value::Null => String::new(),
+        Value::Array(items) if items.iter().all(Value::is_string) => items
+            .iter()
+            .filter_map(Value::as_str)
+            .collect::<Vec<_>>()
+            .join(", "),
+        other => other.to_string(),
+    };
+    if text.chars().count() > 400 {
+        return text.chars().take(399).chain(['…']).collect();
+    }
+    text
+}
+
+/// The result of an error as a cell's output.
+pub fn failure(error: &crate::protocol::error::OperationError) -> Output {
+    Output::Error {
+        error: error.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::operation::find;
+
+    #[test]
+    fn a_prediction_is_shown_as_its_fields() {
+        let result = json!({"reasoning": "12 * 7 = 84", "answer": "84"});
+        let output = output(find("execute_module").unwrap(), &result);
+        let Output::Result { data } = output else {
+            panic!("not a result")
+        };
+        assert_eq!(data["text/plain"], "reasoning  12 * 7 = 84\nanswer     84");
+        assert_eq!(data[PREDICTION], result);
+    }
+}

@@ -1,0 +1,228 @@
+//! Asking the kernel: starts it when first wanted, keeps the order of requests,
+//! and remembers what a new kernel must be told first.
+
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Instant;
+
+use serde_json::json;
+use tokio::sync::mpsc;
+
+use super::core::CoreOptions;
+use super::host::CoreHost;
+use super::state::Message;
+use crate::gateway::Gateway;
+use crate::protocol::error::OperationError;
+use crate::protocol::message::{Lane, LmSpec, Request};
+use crate::session::event::{CellId, RunId, Scope};
+use crate::session::state::SessionState;
+use crate::worker::{Supervisor, SupervisorOptions, environment};
+
+/// The core's way to the kernel.
+pub(super) struct Requests {
+    options: CoreOptions,
+    gateway: Gateway,
+    host: Arc<CoreHost>,
+    supervisor: Option<Supervisor>,
+    queue: mpsc::UnboundedSender<Asked>,
+    answers: mpsc::UnboundedSender<Message>,
+    /// What the last `restore` was made of.
+    remembered: u64,
+    lm: Option<LmSpec>,
+}
+
+struct Asked {
+    supervisor: Supervisor,
+    /// `None` where nobody waits for the answer.
+    ticket: Option<u64>,
+    request: Request,
+    at: Instant,
+}
+
+impl Requests {
+    pub(super) fn new(
+        options: &CoreOptions,
+        gateway: &Gateway,
+        host: Arc<CoreHost>,
+        answers: mpsc::UnboundedSender<Message>,
+    ) -> Self {
+        let (queue, asked) = mpsc::unbounded_channel();
+        tokio::spawn(ask_in_order(asked, answers.clone()));
+        Self {
+            options: options.clone(),
+            gateway: gateway.clone(),
+            host,
+            supervisor: None,
+            queue,
+            answers,
+            remembered: 0,
+            lm: None,
+        }
+    }
+
+    /// Starts the kernel if it is not running; says in the session why it cannot.
+    pub(super) fn warm_up(&mut self) {
+        if let Err(error) = self.supervisor() {
+            self.host.kernel_down(&error);
+        }
+    }
+
+    /// Asks; the answer comes as `Message::Answered`.
+    pub(super) fn ask(&mut self, ticket: u64, request: Request) {
+        match self.supervisor() {
+            Ok(supervisor) => {
+                let asked = Asked {
+                    supervisor,
+                    ticket: Some(ticket),
+                    request,
+                    at: Instant::now(),
+                };
+                let _ = self.queue.send(asked);
+            }
+            Err(error) => {
+                let result = Err(error);
+                let _ = self.answers.send(Message::Answered {
+                    ticket,
+                    result,
+                    duration_ms: 0.0,
+                });
+            }
+        }
+    }
+
+    /// Makes this the LM of cells, now and in later kernels.
+    pub(super) fn select_lm(&mut self, lm: Option<LmSpec>) {
+        if self.lm == lm {
+            return;
+        }
+        self.lm = lm;
+        self.remembered = 0;
+        if let Some(supervisor) = self.supervisor.clone() {
+            let request = Request {
+                operation: "set_lm".to_owned(),
+                lane: Lane::Main,
+                arguments: json!({"lm": self.lm}),
+                run: None,
+                cell: None,
+                lm: None,
+            };
+            let asked = Asked {
+                supervisor,
+                ticket: None,
+                request,
+                at: Instant::now(),
+            };
+            let _ = self.queue.send(asked);
+        }
+    }
+
+    /// Keeps what a new kernel must rebuild up to date.
+    pub(super) fn remember(&mut self, session: &SessionState, running: Option<Scope>) {
+        self.host.set_running(running);
+        let revision = session.registered_seq + 1;
+        if self.remembered == revision {
+            return;
+        }
+        self.remembered = revision;
+        self.host.set_restore(Request {
+            operation: "restore".to_owned(),
+            lane: Lane::Main,
+            arguments: json!({
+                "lm": self.lm,
+                "signatures": session.signatures,
+                "programs": session.programs.values().collect::<Vec<_>>(),
+                "datasets": session.datasets.values().collect::<Vec<_>>(),
+            }),
+            run: None,
+            cell: None,
+            lm: None,
+        });
+    }
+
+    pub(super) fn interrupt(&self, cell: CellId) {
+        if let Some(supervisor) = &self.supervisor {
+            supervisor.interrupt(cell);
+        }
+    }
+
+    pub(super) fn cancel(&self, run: RunId) {
+        if let Some(supervisor) = &self.supervisor {
+            supervisor.cancel(run);
+        }
+    }
+
+    pub(super) fn reply_input(&self, text: Option<String>) {
+        if let Some(supervisor) = &self.supervisor {
+            supervisor.reply_input(text);
+        }
+    }
+
+    pub(super) fn restart_kernel(&mut self) {
+        match &self.supervisor {
+            Some(supervisor) => supervisor.restart_kernel(),
+            None => self.warm_up(),
+        }
+    }
+
+    /// The kernel's process id, while it is ready.
+    pub(super) fn kernel_pid(&self) -> Option<u32> {
+        self.supervisor.as_ref().and_then(Supervisor::kernel_pid)
+    }
+
+    pub(super) async fn shutdown(&mut self) {
+        if let Some(supervisor) = self.supervisor.take() {
+            supervisor.shutdown().await;
+        }
+    }
+
+    fn supervisor(&mut self) -> Result<Supervisor, OperationError> {
+        if let Some(supervisor) = &self.supervisor {
+            return Ok(supervisor.clone());
+        }
+        let found = environment::discover(self.options.venv.as_deref(), &self.options.cwd)?;
+        let mut options = SupervisorOptions::new(found, self.options.cwd.clone());
+        options.variables = self.gateway.worker_environment();
+        options.interactive = self.options.interactive;
+        options.standby = self.options.standby;
+        let supervisor = Supervisor::start(options, Arc::clone(&self.host) as _);
+        self.supervisor = Some(supervisor.clone());
+        Ok(supervisor)
+    }
+}
+
+/// Sends requests one after the other, without waiting for their answers: cells
+/// must reach the kernel in the order in which they were handed over.
+async fn ask_in_order(
+    mut asked: mpsc::UnboundedReceiver<Asked>,
+    answers: mpsc::UnboundedSender<Message>,
+) {
+    while let Some(Asked {
+        supervisor,
+        ticket,
+        request,
+        at,
+    }) = asked.recv().await
+    {
+        // Requests wait here, in order, until there is a kernel (or none will come).
+        let _ = supervisor.kernel_ready().await;
+        let mut answer = Box::pin(async move { supervisor.request(request).await });
+        let answers = answers.clone();
+        let tell = move |result| {
+            let duration_ms = at.elapsed().as_secs_f64() * 1e3;
+            if let Some(ticket) = ticket {
+                let _ = answers.send(Message::Answered {
+                    ticket,
+                    result,
+                    duration_ms,
+                });
+            }
+        };
+        // The first poll writes the request; only the wait for its answer may overlap.
+        match futures_util::poll!(&mut answer) {
+            Poll::Ready(result) => tell(result),
+            Poll::Pending => {
+                tokio::spawn(async move { tell(answer.await) });
+            }
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! The Python both sides run: the same text in a plain interpreter and in a
+//! cell of the workbench. Each prints one line of JSON.
+
+/// Seconds a call of `Predict` on a server without latency; `{"ms": …, "cpu_ms": …}`.
+pub(super) fn predict(base: &str, calls: u32) -> String {
+    format!(
+        r#"
+{SETUP}
+lm = dspy.LM("openai/stub", api_base={base:?}, api_key="bench", cache=False)
+with dspy.context(lm=lm):
+    predict = dspy.Predict("question -> answer")
+    for i in range(30):
+        predict(question=f"warm {{i}}")
+    begun, cpu = time.perf_counter(), time.process_time()
+    for i in range({calls}):
+        predict(question=f"question {{i}}")
+    ms = (time.perf_counter() - begun) * 1e3 / {calls}
+    cpu_ms = (time.process_time() - cpu) * 1e3 / {calls}
+print(json.dumps({{"ms": ms, "cpu_ms": cpu_ms}}))
+"#
+    )
+}
+
+/// Examples a second of `Evaluate` at 64 threads; `{"rate": …}`.
+pub(super) fn evaluate(base: &str, examples: u32) -> String {
+    format!(
+        r#"
+{SETUP}
+lm = dspy.LM("openai/stub", api_base={base:?}, api_key="bench", cache=False)
+data = [dspy.Example(question=f"q {{i}}", answer="42").with_inputs("question") for i in range({examples})]
+metric = lambda example, prediction, trace=None: example.answer == prediction.answer
+program = dspy.Predict("question -> answer")
+with dspy.context(lm=lm):
+    dspy.Evaluate(devset=data[:64], metric=metric, num_threads=64)(program)
+    begun = time.perf_counter()
+    result = dspy.Evaluate(devset=data, metric=metric, num_threads=64)(program)
+    rate = {examples} / (time.perf_counter() - begun)
+assert result.score == 100, result.score
+print(json.dumps({{"rate": rate}}))
+"#
+    )
+}
+
+/// Milliseconds of a `Predict` whose LM answers inside Python at once, so that
+/// only DSPy and tracing are measured; `{"ms": …}`. Best of five rounds.
+pub(super) fn traced_predict(calls: u32) -> String {
+    format!(
+        r#"
+{SETUP}
+from dspy.lm15 import Message, Response, TextPart, Usage
+class Engine:
+    def complete(self, request):
+        text = "[[ ## answer ## ]]\n42\n\n[[ ## completed ## ]]"
+        return Response(id="r", model=request.model, message=Message.assistant([TextPart(text)]),
+                        finish_reason="stop", usage=Usage(input_tokens=3, output_tokens=5))
+    def close(self): pass
+lm = dspy.LM("bench/engine", engine=Engine(), cache=False)
+best = []
+with dspy.context(lm=lm, trace=[]):
+    predict = dspy.Predict("question -> answer")
+    for _ in range(5):
+        for i in range(50):
+            predict(question="warm")
+        cpu = time.thread_time()
+        for i in range({calls}):
+            predict(question="question")
+        best.append((time.thread_time() - cpu) * 1e3 / {calls})
+print(json.dumps({{"ms": min(best)}}))
+"#
+    )
+}
+
+const SETUP: &str = r#"
+import json, os, time
+os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
+import dspy
+dspy.configure_cache(enable_disk_cache=False, enable_memory_cache=False)
+"#;

@@ -1,0 +1,95 @@
+//! Starts the front end that the arguments ask for.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use super::{Cassette, Cli, Command, Common, DoctorArgs, exec, sessions};
+use crate::app::{CoreOptions, SessionChoice};
+use crate::bench;
+use crate::gateway::{CassetteMode, Fault, GatewayOptions};
+use crate::protocol::error::OperationError;
+
+/// Runs what the arguments ask for.
+pub(super) async fn run(cli: Cli) -> ExitCode {
+    match cli.command {
+        Some(Command::Exec(args)) => exec::run(args, &cli.common).await,
+        Some(Command::Sessions(args)) => sessions::run(args, &cli.common),
+        Some(Command::Doctor(args)) => doctor(args, &cli.common).await,
+        Some(Command::BenchStub { latency_ms }) => {
+            match bench::stub::serve(Duration::from_millis(latency_ms), std::io::stdout()).await {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => complain(&error.to_string(), 1),
+            }
+        }
+        _ => complain("this part is not built yet", 2),
+    }
+}
+
+/// The core's options as the common arguments set them.
+///
+/// # Errors
+/// A fault or cassette mode that is not one.
+pub(super) fn core_options(common: &Common) -> Result<CoreOptions, OperationError> {
+    let mut options = CoreOptions::new(std::env::current_dir().unwrap_or_default());
+    options.sessions_dir.clone_from(&common.sessions_dir);
+    options.venv.clone_from(&common.venv);
+    options.gateway = GatewayOptions::from_process();
+    options
+        .gateway
+        .route_all_to
+        .clone_from(&common.route_all_to);
+    options.gateway.cassette = match common.cassette {
+        None | Some(Cassette::Off) => CassetteMode::Off,
+        Some(Cassette::Resume) => CassetteMode::UntilDivergence,
+        Some(Cassette::Strict) => CassetteMode::Strict,
+    };
+    options.gateway.faults = common
+        .fault
+        .iter()
+        .map(|spec| Fault::parse(spec))
+        .collect::<Result<_, _>>()?;
+    if let Some(id) = &common.session {
+        options.session = SessionChoice::Open(id.clone());
+    }
+    Ok(options)
+}
+
+async fn doctor(args: DoctorArgs, common: &Common) -> ExitCode {
+    let options = crate::doctor::Options {
+        venv: common.venv.clone(),
+        sessions_dir: common.sessions_dir.clone(),
+        json: args.json,
+    };
+    match crate::doctor::run(&options, &mut std::io::stdout().lock()).await {
+        Ok(all_well) => ExitCode::from(u8::from(!all_well)),
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+/// Prints an error of the command line itself.
+pub(super) fn complain(message: &str, code: u8) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "dspex-tui: {message}");
+    ExitCode::from(code)
+}
+
+/// Prints an operation's error for a person: sentence, near matches, remedy.
+pub(super) fn complain_about(error: &OperationError, code: u8) -> ExitCode {
+    let mut text = error.message.clone();
+    if !error.recovery.near.is_empty() {
+        text.push_str(&format!(
+            "\n  did you mean: {}",
+            error.recovery.near.join(", ")
+        ));
+    }
+    if !error.recovery.hint.is_empty() {
+        text.push_str(&format!("\n  hint: {}", error.recovery.hint));
+    }
+    complain(&text, code)
+}
+
+/// Prints one line of data; false when nobody reads any more (`| head -1`).
+pub(super) fn print_line(line: &str) -> bool {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{line}").and_then(|()| out.flush()).is_ok()
+}
