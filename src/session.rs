@@ -18,12 +18,15 @@ pub mod journal;
 pub mod line;
 pub mod log;
 pub mod outline;
+pub mod reader;
 pub mod recovery;
+pub mod replay;
 pub mod state;
 pub mod summary;
 
 pub use directory::LockInfo;
 pub use journal::Journal;
+pub use reader::SessionReader;
 pub use recovery::RecoveryReport;
 
 /// Why a session cannot be made, opened or read.

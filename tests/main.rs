@@ -16,5 +16,6 @@ mod support;
 mod gateway;
 mod pty;
 mod readme;
+mod session;
 mod setup;
 mod tidy;

@@ -277,6 +277,12 @@ impl Journal {
         })
     }
 
+    /// Tries at once to write what waits, instead of within 5 s. Answers
+    /// whether everything is written now.
+    pub fn retry_saving(&self) -> bool {
+        self.0.core.retry()
+    }
+
     /// Goes on in `root`, when the directory so far cannot be written: copies
     /// what is there, writes what waits in memory, and answers the new directory.
     pub fn save_elsewhere(&self, root: &Path) -> Result<PathBuf, SessionError> {

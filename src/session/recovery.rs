@@ -97,6 +97,8 @@ pub(super) struct Place {
     pub segment: u32,
     /// Its first byte.
     pub offset: u64,
+    /// Its length without the newline.
+    pub len: u32,
     /// The chain after it.
     pub chain: Chain,
 }
@@ -138,6 +140,7 @@ pub(super) fn read_on(
                 let place = Place {
                     segment,
                     offset,
+                    len: (line.covered.len() + line::TAIL) as u32,
                     chain,
                 };
                 each(place, line);
