@@ -8,7 +8,6 @@
 //! ([`record`]) and answered.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::Value;
@@ -23,6 +22,7 @@ pub mod budget;
 pub mod call;
 pub mod cassette;
 pub mod demo;
+pub mod door;
 pub mod faults;
 pub mod keys;
 pub mod limits;
@@ -32,29 +32,28 @@ pub mod record;
 pub mod route;
 pub mod runs;
 pub mod secret;
+mod send;
 pub mod sink;
 pub mod upstream;
 pub mod usage;
 
 pub use budget::Spent;
 pub use cassette::CassetteMode;
+pub use door::{Door, DoorOptions, run_gateway};
 pub use faults::Fault;
 pub use keys::harden;
 
 use budget::Budget;
 use call::{Call, body_of};
 use cassette::{Cache, Cassette, Claim, Place, Stored};
-use faults::{Effect, FaultPlan};
+use faults::FaultPlan;
 use keys::Keys;
 use record::Served;
-use route::{Entry, Router, Target};
+use route::Router;
 use runs::Runs;
 use secret::Vault;
 use sink::Sink;
 use upstream::Upstream;
-
-/// Deadline of a call for which neither worker nor profile names one.
-const DEADLINE: Duration = Duration::from_mins(10);
 
 /// How a gateway is set up.
 #[derive(Debug, Clone, Default)]
@@ -379,189 +378,14 @@ impl Inner {
         })
     }
 
-    /// Makes a call and records it.
-    async fn live(
-        &self,
-        call: &Call,
-        place: &Place,
-        sink: &mut Sink,
-    ) -> (Arc<Outcome>, Option<Stored>) {
-        let route = self.router.route(call).await;
-        let _permit = match &route.entry {
-            Some(entry) => Some(entry.limits.enter().await),
-            None => None,
-        };
-        let deadline = deadline(call, route.entry.as_deref());
-        let (latency, effect) = self.faults.next();
-        if !latency.is_zero() {
-            tokio::time::sleep(latency).await;
-        }
-        let (outcome, source) = match effect {
-            Some(effect) => (
-                self.fault(effect, call, route.target, deadline, sink).await,
-                AnswerSource::Fault,
-            ),
-            None => self.send(call, route.target, deadline, sink).await,
-        };
-        let good = outcome.as_ref().is_ok_and(|reply| reply.status < 300);
-        let occurrence = if good && !call.request.cache {
-            self.cassette.count(&call.key, place)
-        } else {
-            0
-        };
-        self.finish(
-            call,
-            Served {
-                outcome,
-                source,
-                occurrence,
-                profile: route
-                    .entry
-                    .map(|entry| entry.profile.name.clone())
-                    .unwrap_or_default(),
-                stored: None,
-            },
-        )
-    }
-
-    /// Hands a call to the one who answers it.
-    async fn send(
-        &self,
-        call: &Call,
-        target: Target,
-        deadline: Duration,
-        sink: &mut Sink,
-    ) -> (Outcome, AnswerSource) {
-        match target {
-            Target::Refused(status, sentence) => {
-                (Ok(error_reply(status, &sentence)), AnswerSource::Server)
-            }
-            Target::Demo => (self.demo(call, sink).await, AnswerSource::Demo),
-            Target::Server(outgoing) => {
-                let streamed = call.request.stream;
-                let outcome = self.upstream.send(outgoing, deadline, streamed, sink).await;
-                (outcome, AnswerSource::Server)
-            }
-        }
-    }
-
-    async fn demo(&self, call: &Call, sink: &mut Sink) -> Outcome {
-        let request = demo::DemoRequest {
-            url: call.url.as_str(),
-            headers: &call.request.headers,
-            body: &call.body,
-            rollout_id: call.request.rollout_id,
-        };
-        if call.json.get("stream").and_then(Value::as_bool) != Some(true)
-            && !call.url.path().ends_with(":streamGenerateContent")
-        {
-            let response = demo::respond(&request);
-            return Ok(Reply {
-                status: response.status,
-                headers: response.headers,
-                body: response.body.into(),
-            });
-        }
-        let (status, headers, pieces) = demo::stream(&request);
-        let mut body = Vec::new();
-        for piece in pieces {
-            body.extend_from_slice(&piece);
-            sink.push(status, &headers, &Bytes::from(piece)).await?;
-        }
-        Ok(Reply {
-            status,
-            headers,
-            body: body.into(),
-        })
-    }
-
-    /// Carries an injected fault out.
-    async fn fault(
-        &self,
-        effect: Effect,
-        call: &Call,
-        target: Target,
-        deadline: Duration,
-        sink: &mut Sink,
-    ) -> Outcome {
-        match effect {
-            Effect::Latency(more) => {
-                tokio::time::sleep(more).await;
-                self.send(call, target, deadline, sink).await.0
-            }
-            Effect::Status(status) => {
-                let mut reply = error_reply(status, &format!("injected fault: status {status}"));
-                if status == 429 {
-                    reply
-                        .headers
-                        .push(("retry-after".to_owned(), "1".to_owned()));
-                }
-                Ok(reply)
-            }
-            Effect::InvalidJson => Ok(Reply {
-                status: 200,
-                headers: vec![("content-type".to_owned(), "application/json".to_owned())],
-                body: Bytes::from_static(b"{\"injected fault\": not JSON"),
-            }),
-            Effect::Refuse => Err(Failed::new(
-                TransportFailure::Connect,
-                "injected fault: connection refused",
-            )),
-            Effect::SlowLoris => {
-                tokio::time::sleep(deadline).await;
-                Err(Failed::new(
-                    TransportFailure::Timeout,
-                    format!(
-                        "injected fault: no answer within {} s",
-                        deadline.as_secs_f64()
-                    ),
-                ))
-            }
-            Effect::Truncate => {
-                let mut unseen = Sink::whole();
-                let mut reply = self.send(call, target, deadline, &mut unseen).await.0?;
-                reply.body.truncate(reply.body.len() / 2);
-                sink.push(reply.status, &reply.headers, &reply.body).await?;
-                Err(Failed {
-                    failure: TransportFailure::Read,
-                    message: "injected fault: the connection broke in the middle of the answer"
-                        .to_owned(),
-                    partial: reply,
-                })
-            }
-        }
-    }
-
     /// Records how a call ended; the answer may leave only after this.
     fn finish(&self, call: &Call, served: Served) -> (Arc<Outcome>, Option<Stored>) {
         let exchange = record::exchange(call, &served, &self.journal, &self.vault);
         self.budget.add(call.request.run, &exchange);
-        let stored = Stored::of(&exchange);
+        // An injected fault must not be served again as if it were an answer.
+        let stored = Stored::of(&exchange).filter(|_| exchange.source != AnswerSource::Fault);
         record::append(call, exchange, &self.journal);
         (Arc::new(served.outcome), stored)
-    }
-}
-
-/// The deadline of a call: the worker's, else the profile's, else 600 s.
-fn deadline(call: &Call, entry: Option<&Entry>) -> Duration {
-    call.request
-        .timeout
-        .or_else(|| entry?.profile.timeout)
-        .filter(|seconds| *seconds > 0.0)
-        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
-        .unwrap_or(DEADLINE)
-}
-
-/// An answer of the gateway's own, in the shape every provider's client reads.
-fn error_reply(status: u16, sentence: &str) -> Reply {
-    let body = serde_json::json!({
-        "type": "error",
-        "error": {"type": "gateway", "code": status, "message": sentence},
-    });
-    Reply {
-        status,
-        headers: vec![("content-type".to_owned(), "application/json".to_owned())],
-        body: body.to_string().into(),
     }
 }
 

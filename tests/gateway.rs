@@ -13,6 +13,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use crate::support::stub_lm::{Scripted, StubLm};
 
 mod cassette;
+mod door;
 mod faults;
 mod keys;
 mod stream;

@@ -157,3 +157,22 @@ async fn a_literal_key_is_learned() {
     );
     assert_eq!(bench.gateway.redact("it is Literal-Key-77"), "it is ***");
 }
+
+/// A base URL in the environment is honoured: the call goes there, with the key.
+#[tokio::test]
+async fn a_base_url_of_the_environment_is_honoured() {
+    let server = StubLm::saying("x");
+    let bench = Bench::with_environment(&[
+        ("OPENAI_API_KEY", CANARY),
+        ("OPENAI_BASE_URL", &server.base()),
+    ]);
+    let token = token_of(&bench, "OPENAI_API_KEY");
+    let request = with_key(chat("https://api.openai.com/v1", "hi"), &token);
+    assert_eq!(status(&bench.gateway.call(request).await), 200);
+    let received = &server.received()[0];
+    assert_eq!(received.path, "/v1/chat/completions");
+    assert_eq!(
+        received.header("authorization"),
+        Some(format!("Bearer {CANARY}").as_str())
+    );
+}
