@@ -60,7 +60,7 @@ pub async fn examine(options: &Options, variables: &Variables) -> Report {
     }
     checks.push(machine::sessions(options.sessions_dir.as_deref()));
     checks.push(machine::terminal(variables));
-    checks.push(machine::keys(machine::KEY_VARIABLES, variables));
+    checks.push(machine::keys(variables));
     Report::new(checks)
 }
 

@@ -7,25 +7,11 @@ use std::path::{Path, PathBuf};
 use nix::unistd::{AccessFlags, access};
 
 use super::report::Check;
+use crate::gateway::provider::PROVIDERS;
 use crate::paths;
 
 /// The version of Pyodide that DSPy's sandboxed interpreter runs.
 const PYODIDE: &str = "0.29.4";
-
-/// Where the usual providers' clients look for a key.
-pub const KEY_VARIABLES: &[&str] = &[
-    "OPENAI_API_KEY",
-    "ANTHROPIC_API_KEY",
-    "GEMINI_API_KEY",
-    "GOOGLE_API_KEY",
-    "GROQ_API_KEY",
-    "OPENROUTER_API_KEY",
-    "DEEPSEEK_API_KEY",
-    "MISTRAL_API_KEY",
-    "TOGETHER_API_KEY",
-    "XAI_API_KEY",
-    "AZURE_API_KEY",
-];
 
 /// The variables of this process, so that checks can be tried with others.
 pub type Variables = BTreeMap<String, String>;
@@ -131,7 +117,17 @@ pub fn is_unicode(variables: &Variables) -> bool {
 }
 
 /// Which provider keys there are: names only, never values.
-pub fn keys(names: &[&str], variables: &Variables) -> Check {
+pub fn keys(variables: &Variables) -> Check {
+    keys_among(&key_variables(), variables)
+}
+
+/// Every variable in which a provider's key may be.
+pub fn key_variables() -> Vec<&'static str> {
+    let all = PROVIDERS.iter().flat_map(|provider| provider.variables);
+    all.copied().collect()
+}
+
+fn keys_among(names: &[&str], variables: &Variables) -> Check {
     let present: Vec<&str> = names
         .iter()
         .copied()
@@ -218,13 +214,16 @@ mod tests {
 
     #[test]
     fn keys_are_named_and_never_shown() {
-        let check = keys(
+        let check = keys_among(
             &["A_KEY", "B_KEY"],
             &variables(&[("A_KEY", "secret-value"), ("B_KEY", "")]),
         );
         assert_eq!(check.status, Status::Ok);
         assert_eq!(check.detail, "A_KEY");
-        assert_eq!(keys(&["A_KEY"], &Variables::new()).status, Status::Optional);
+        assert_eq!(
+            keys_among(&["A_KEY"], &Variables::new()).status,
+            Status::Optional
+        );
     }
 
     #[test]
