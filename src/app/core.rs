@@ -23,6 +23,7 @@ use crate::session::event::{Document, Event, EventBody, Passport, Scope};
 use crate::session::journal::Journal;
 use crate::session::state::SessionState;
 use crate::session::{SessionError, catalog};
+use crate::worker::Supervisor;
 
 /// Which session a core works in.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -287,6 +288,32 @@ impl Core {
         if let Backing::Owner(owner) = &mut self.backing {
             owner.requests.warm_up();
         }
+    }
+
+    /// The kernel's process id, while it is ready.
+    pub fn kernel_pid(&self) -> Option<u32> {
+        match &self.backing {
+            Backing::Owner(owner) => owner.requests.kernel_pid(),
+            Backing::Follower(_) => None,
+        }
+    }
+
+    /// The supervisor, once the kernel was wanted.
+    pub fn supervisor(&self) -> Option<Supervisor> {
+        match &self.backing {
+            Backing::Owner(owner) => owner.requests.running(),
+            Backing::Follower(_) => None,
+        }
+    }
+
+    /// The gateway of a session that this process holds.
+    pub fn gateway(&self) -> Option<Gateway> {
+        self.state.gateway.clone()
+    }
+
+    /// Applies what was written so far without waiting for anything.
+    pub fn settle(&mut self) {
+        self.drain();
     }
 
     /// Waits for the next message. Cancel-safe.

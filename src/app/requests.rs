@@ -169,6 +169,11 @@ impl Requests {
         self.supervisor.as_ref().and_then(Supervisor::kernel_pid)
     }
 
+    /// The supervisor, once it was started.
+    pub(super) fn running(&self) -> Option<Supervisor> {
+        self.supervisor.clone()
+    }
+
     pub(super) async fn shutdown(&mut self) {
         if let Some(supervisor) = self.supervisor.take() {
             supervisor.shutdown().await;

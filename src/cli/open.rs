@@ -16,6 +16,13 @@ pub(super) async fn run(cli: Cli) -> ExitCode {
         Some(Command::Exec(args)) => exec::run(args, &cli.common).await,
         Some(Command::Sessions(args)) => sessions::run(args, &cli.common),
         Some(Command::Doctor(args)) => doctor(args, &cli.common).await,
+        Some(Command::Bench(args)) => {
+            let mut out = std::io::stdout();
+            match bench::run(cli.common.venv, &args.rows, args.json, &mut out).await {
+                Ok(all_reached) => ExitCode::from(u8::from(!all_reached)),
+                Err(error) => complain_about(&error, 1),
+            }
+        }
         Some(Command::BenchStub { latency_ms }) => {
             match bench::stub::serve(Duration::from_millis(latency_ms), std::io::stdout()).await {
                 Ok(()) => ExitCode::SUCCESS,
