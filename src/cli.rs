@@ -5,7 +5,9 @@
 //! away, 130 interrupted.
 
 mod exec;
+mod gateway;
 mod open;
+mod replay;
 mod sessions;
 
 use std::ffi::OsString;
@@ -189,6 +191,9 @@ pub struct GatewayArgs {
     /// Port on 127.0.0.1; 0 takes a free one.
     #[arg(long, default_value_t = 0)]
     pub port: u16,
+    /// Providers or models to serve; the first is the default (default: demo).
+    #[arg(long, value_name = "MODEL")]
+    pub lm: Vec<String>,
 }
 
 /// Arguments of `bench`.

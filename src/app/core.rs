@@ -21,6 +21,7 @@ use crate::protocol::error::OperationError;
 use crate::protocol::message::Request;
 use crate::session::event::{Document, Event, EventBody, Passport, Scope};
 use crate::session::journal::Journal;
+use crate::session::reader::SessionReader;
 use crate::session::state::SessionState;
 use crate::session::{SessionError, catalog};
 use crate::worker::Supervisor;
@@ -154,6 +155,7 @@ fn recorded(session: &SessionState) -> impl Iterator<Item = crate::session::even
 }
 
 struct Follower {
+    reader: SessionReader,
     remote: Remote,
     id: String,
 }
@@ -238,11 +240,9 @@ impl Core {
         tx: mpsc::UnboundedSender<Message>,
         rx: mpsc::UnboundedReceiver<Message>,
     ) -> Result<Self, OperationError> {
-        let id = dir
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
+        let mut reader = SessionReader::open(dir)?;
+        let id = reader.header().id.clone();
+        let session = reader.final_state();
         let (advanced_tx, mut advanced) = mpsc::unbounded_channel();
         let remote = Remote::connect(socket, advanced_tx)
             .await
@@ -258,13 +258,13 @@ impl Core {
             }
             let _ = follow_tx.send(Message::RemoteGone);
         });
-        let state = State::resuming(id.clone(), SessionState::default());
+        let state = State::resuming(id.clone(), session);
         Ok(Self {
             state,
             tx,
             rx,
             options,
-            backing: Backing::Follower(Follower { remote, id }),
+            backing: Backing::Follower(Follower { reader, remote, id }),
         })
     }
 
@@ -402,7 +402,11 @@ impl Core {
                     let _ = submission.reply.send(answer);
                 });
             }
-            Message::RemoteAdvanced => {}
+            Message::RemoteAdvanced => {
+                for event in follower.reader.poll_new().unwrap_or_default() {
+                    self.state.session.apply(&event);
+                }
+            }
             Message::RemoteGone => self.take_over(),
             other => {
                 update(&mut self.state, other);

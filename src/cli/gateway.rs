@@ -1,0 +1,55 @@
+//! `gateway`: serves the LM gateway on loopback for other programs.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process::ExitCode;
+
+use serde_json::{Map, json};
+
+use super::open::{self, complain_about, print_line};
+use super::{Common, GatewayArgs};
+use crate::gateway::{self, DoorOptions, profiles};
+use crate::protocol::error::OperationError;
+use crate::session::Journal;
+
+/// Serves until interrupted. Prints one line of JSON, `{"url", "token"}`, when ready.
+pub(super) async fn run(args: GatewayArgs, common: &Common) -> ExitCode {
+    match serve(args, common).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => complain_about(&error, 1),
+    }
+}
+
+async fn serve(args: GatewayArgs, common: &Common) -> Result<(), OperationError> {
+    let core = open::core_options(common)?;
+    let mut profiles = Vec::new();
+    for model in args
+        .lm
+        .iter()
+        .map(String::as_str)
+        .chain(args.lm.is_empty().then_some("demo"))
+    {
+        let key = if model.contains('/') {
+            "model"
+        } else {
+            "provider"
+        };
+        let arguments = Map::from_iter([(key.to_owned(), json!(model))]);
+        profiles.push(profiles::build(
+            &arguments,
+            |name| std::env::var_os(name).is_some(),
+            |_| None,
+        )?);
+    }
+    let options = DoorOptions {
+        address: SocketAddr::from((Ipv4Addr::LOCALHOST, args.port)),
+        gateway: core.gateway,
+        profiles,
+    };
+    let ready = |door: &gateway::Door| {
+        print_line(&json!({"url": door.url, "token": door.token}).to_string());
+    };
+    let stop = async {
+        let _ = tokio::signal::ctrl_c().await;
+    };
+    gateway::run_gateway(options, Journal::ephemeral(), ready, stop).await
+}
