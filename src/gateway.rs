@@ -11,13 +11,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::Value;
-use tokio::sync::mpsc;
+use tokio::sync::{broadcast, mpsc};
 
 use crate::protocol::error::OperationError;
 use crate::protocol::message::{LmAnswer, LmChunk, LmRequest, LmSpec, TransportFailure};
 use crate::session::event::{AnswerSource, Exchange, LmProfile, RunId};
 use crate::session::journal::Journal;
 
+pub mod assemble;
 pub mod budget;
 pub mod call;
 pub mod cassette;
@@ -36,12 +37,14 @@ mod send;
 pub mod sink;
 pub mod upstream;
 pub mod usage;
+pub mod watch;
 
 pub use budget::Spent;
 pub use cassette::CassetteMode;
 pub use door::{Door, DoorOptions, run_gateway};
 pub use faults::Fault;
 pub use keys::harden;
+pub use watch::TokenDelta;
 
 use budget::Budget;
 use call::{Call, body_of};
@@ -54,6 +57,7 @@ use runs::Runs;
 use secret::Vault;
 use sink::Sink;
 use upstream::Upstream;
+use watch::Watchers;
 
 /// How a gateway is set up.
 #[derive(Debug, Clone, Default)]
@@ -138,6 +142,7 @@ struct Inner {
     upstream: Upstream,
     runs: Runs,
     budget: Budget,
+    watchers: Watchers,
 }
 
 impl Gateway {
@@ -162,6 +167,7 @@ impl Gateway {
                 upstream: Upstream::default(),
                 runs: Runs::default(),
                 budget: Budget::default(),
+                watchers: Watchers::default(),
             }),
         }
     }
@@ -252,6 +258,17 @@ impl Gateway {
     /// What a run, or the whole session, spent.
     pub fn spent(&self, run: Option<RunId>) -> Spent {
         self.inner.budget.spent(run)
+    }
+
+    /// Shows the tokens of one run, or of none, to those who called
+    /// [`Gateway::deltas`].
+    pub fn watch(&self, run: Option<RunId>) {
+        self.inner.watchers.watch(run);
+    }
+
+    /// The tokens of watched runs, from now on.
+    pub fn deltas(&self) -> broadcast::Receiver<TokenDelta> {
+        self.inner.watchers.subscribe()
     }
 
     /// Ends every call of a run, now and later, with `cancelled`.

@@ -15,7 +15,8 @@ use super::faults::Effect;
 use super::record::Served;
 use super::route::{Entry, Target};
 use super::sink::Sink;
-use super::{Failed, Inner, Outcome, Reply, demo};
+use super::upstream::Outgoing;
+use super::{Failed, Inner, Outcome, Reply, assemble, demo};
 use crate::protocol::message::TransportFailure;
 use crate::session::event::AnswerSource;
 
@@ -82,10 +83,70 @@ impl Inner {
             }
             Target::Demo => (self.demo(call, sink).await, AnswerSource::Demo),
             Target::Server(outgoing) => {
-                let streamed = call.request.stream;
-                let outcome = self.upstream.send(outgoing, deadline, streamed, sink).await;
+                let outcome = match (self.watchers.wants(call), assemble::streamed(&outgoing)) {
+                    (Some(run), Some((body, assembler))) => {
+                        let span = call.request.span.clone();
+                        let sink = Sink::watched(assembler, self.watchers.sender(), run, span);
+                        self.watched(call, outgoing, body, sink, deadline).await
+                    }
+                    _ => {
+                        let streamed = call.request.stream;
+                        self.upstream.send(outgoing, deadline, streamed, sink).await
+                    }
+                };
                 (outcome, AnswerSource::Server)
             }
+        }
+    }
+
+    /// Asks for a stream, shows it, and answers as to a plain request. A server that
+    /// refuses to stream is asked plainly, then and later.
+    async fn watched(
+        &self,
+        call: &Call,
+        plain: Outgoing,
+        body: Bytes,
+        mut sink: Sink,
+        deadline: Duration,
+    ) -> Outcome {
+        let asking = Outgoing {
+            body,
+            ..plain.clone()
+        };
+        let mut reply = self
+            .upstream
+            .send(asking, deadline, true, &mut sink)
+            .await?;
+        if matches!(reply.status, 400 | 422) {
+            let mut whole = Sink::whole();
+            let answer = self
+                .upstream
+                .send(plain, deadline, false, &mut whole)
+                .await?;
+            if answer.status < 300 {
+                self.watchers.give_up(call.host());
+            }
+            return Ok(answer);
+        }
+        let Some(assembler) = sink.assembler() else {
+            return Ok(reply);
+        };
+        match assembler.finish() {
+            Ok(answer) => {
+                reply.headers.retain(|(name, _)| {
+                    !["content-type", "transfer-encoding", "content-length"]
+                        .contains(&name.as_str())
+                });
+                let json = ("content-type".to_owned(), "application/json".to_owned());
+                reply.headers.push(json);
+                reply.body = answer.to_string().into();
+                Ok(reply)
+            }
+            Err(message) => Err(Failed {
+                failure: TransportFailure::Read,
+                message,
+                partial: reply,
+            }),
         }
     }
 

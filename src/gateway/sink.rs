@@ -3,17 +3,30 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio::sync::mpsc;
+use tokio::sync::{broadcast, mpsc};
 
+use super::assemble::Assembler;
 use super::call::body_of;
+use super::watch::TokenDelta;
 use super::{Failed, Outcome};
 use crate::protocol::message::{Body, LmChunk, TransportFailure};
+use crate::session::event::RunId;
 
 /// A receiver of pieces, or none.
 #[derive(Debug)]
 pub struct Sink {
     chunks: Option<mpsc::Sender<LmChunk>>,
     begun: bool,
+    watch: Option<Watch>,
+}
+
+/// Pieces are shown and put together.
+#[derive(Debug)]
+struct Watch {
+    assembler: Assembler,
+    deltas: broadcast::Sender<TokenDelta>,
+    run: RunId,
+    span: Option<String>,
 }
 
 impl Sink {
@@ -22,6 +35,7 @@ impl Sink {
         Self {
             chunks: None,
             begun: false,
+            watch: None,
         }
     }
 
@@ -30,7 +44,34 @@ impl Sink {
         Self {
             chunks: Some(chunks),
             begun: false,
+            watch: None,
         }
+    }
+
+    /// The caller wants the whole answer of a call that is sent as a stream, and
+    /// somebody watches it come.
+    pub fn watched(
+        assembler: Assembler,
+        deltas: broadcast::Sender<TokenDelta>,
+        run: RunId,
+        span: Option<String>,
+    ) -> Self {
+        Self {
+            watch: Some(Watch {
+                assembler,
+                deltas,
+                run,
+                span,
+            }),
+            ..Self::whole()
+        }
+    }
+
+    /// What puts the pieces together, for a watched answer that came as a stream.
+    pub fn assembler(self) -> Option<Assembler> {
+        self.watch
+            .filter(|_| self.begun)
+            .map(|watch| watch.assembler)
     }
 
     /// Passes one piece on.
@@ -43,6 +84,13 @@ impl Sink {
         headers: &[(String, String)],
         bytes: &Bytes,
     ) -> Result<(), Failed> {
+        if let Some(watch) = &mut self.watch
+            && status < 300
+            && is_event_stream(headers)
+        {
+            self.begun = true;
+            watch.feed(bytes);
+        }
         let Some(chunks) = &self.chunks else {
             return Ok(());
         };
@@ -77,6 +125,26 @@ impl Sink {
             let _ = chunks.send(last).await;
         }
     }
+}
+
+impl Watch {
+    fn feed(&mut self, bytes: &[u8]) {
+        let text = self.assembler.feed(bytes);
+        if !text.is_empty() {
+            // Nobody watching any more is no reason to stop.
+            let _ = self.deltas.send(TokenDelta {
+                run: self.run,
+                span: self.span.clone(),
+                text,
+            });
+        }
+    }
+}
+
+fn is_event_stream(headers: &[(String, String)]) -> bool {
+    headers.iter().any(|(name, value)| {
+        name.eq_ignore_ascii_case("content-type") && value.starts_with("text/event-stream")
+    })
 }
 
 fn last(failure: Option<(TransportFailure, String)>) -> LmChunk {

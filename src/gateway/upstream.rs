@@ -20,6 +20,9 @@ pub const MAX_BODY: usize = 64 * 1024 * 1024;
 /// Time to reach a server.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// A stream may take this many deadlines in all, however steadily it drips.
+const STREAM_PATIENCE: u32 = 10;
+
 /// Headers of the worker's connection, not of its request. `accept-encoding` goes
 /// too, so that bodies come, and are recorded, as they are.
 const HOP_HEADERS: [&str; 9] = [
@@ -57,8 +60,8 @@ pub struct Upstream {
 
 impl Upstream {
     /// Sends a request and hands each piece of the answer's body to the sink as it
-    /// comes. `deadline` bounds the
-    /// whole call where `streamed` is false, and each wait where it is true.
+    /// comes. `deadline` bounds the whole call where `streamed` is false; where it
+    /// is true, each wait, and ten times `deadline` the whole.
     ///
     /// # Errors
     /// Why no whole answer came, with what had come.
@@ -111,13 +114,14 @@ impl Upstream {
             }
             Ok(())
         };
-        let done = if streamed {
-            work.await
+        let total = if streamed {
+            deadline.saturating_mul(STREAM_PATIENCE)
         } else {
-            match tokio::time::timeout(deadline, work).await {
-                Ok(done) => done,
-                Err(_) => Err(late()),
-            }
+            deadline
+        };
+        let done = match tokio::time::timeout(total, work).await {
+            Ok(done) => done,
+            Err(_) => Err(late()),
         };
         partial.body = body.freeze();
         match done {

@@ -79,3 +79,68 @@ async fn a_dropped_receiver_drops_the_call() {
     bench.gateway.stream(streaming(&server.base()), tx).await;
     server.wait_idle().await;
 }
+
+/// Who watches a run sees tokens come; DSPy gets the answer of a plain request; the
+/// record has the request as DSPy made it.
+#[tokio::test]
+async fn a_watched_call_is_streamed_and_put_together() {
+    let piece = |text: &str| {
+        format!(
+            "data: {}\n\n",
+            json!({"id": "c", "choices": [{"index": 0, "delta": {"content": text}}]})
+        )
+    };
+    let pieces = vec![
+        piece("Hel"),
+        piece("lo"),
+        format!(
+            "data: {}\n\n",
+            json!({"choices": [], "usage": {"prompt_tokens": 4, "completion_tokens": 2}})
+        ),
+        "data: [DONE]\n\n".to_owned(),
+    ];
+    let server = StubLm::start(move |_, request| {
+        assert_eq!(request.json["stream"], true);
+        Scripted::Pieces(pieces.clone())
+    });
+    let mut bench = Bench::new(GatewayOptions::default());
+    let mut deltas = bench.gateway.deltas();
+    bench.gateway.watch(Some(RunId(1)));
+    let answer = bench.gateway.call(chat(&server.base(), "hi")).await;
+    let whole: Value = serde_json::from_str(&text(&answer)).unwrap();
+    assert_eq!(whole["choices"][0]["message"]["content"], "Hello");
+    let mut shown = String::new();
+    while let Ok(delta) = deltas.try_recv() {
+        assert_eq!(delta.span.as_deref(), Some("1-7"));
+        shown.push_str(&delta.text);
+    }
+    assert_eq!(shown, "Hello");
+    let recorded = bench.exchanges().pop().unwrap();
+    assert_eq!((recorded.input_tokens, recorded.output_tokens), (4, 2));
+    let request = bench.journal.read_document(&recorded.request).unwrap();
+    assert!(
+        serde_json::from_slice::<Value>(&request)
+            .unwrap()
+            .get("stream")
+            .is_none()
+    );
+}
+
+/// A server that refuses to stream is asked plainly, and remembered.
+#[tokio::test]
+async fn a_server_that_refuses_to_stream_is_asked_plainly() {
+    let server = StubLm::start(|_, request| match request.json.get("stream") {
+        Some(_) => Scripted::error(400, "stream_options is not supported"),
+        None => Scripted::chat("plain"),
+    });
+    let bench = Bench::new(GatewayOptions::default());
+    let _deltas = bench.gateway.deltas();
+    bench.gateway.watch(Some(RunId(1)));
+    for text in ["one", "two"] {
+        assert_eq!(
+            status(&bench.gateway.call(chat(&server.base(), text)).await),
+            200
+        );
+    }
+    assert_eq!(server.received().len(), 3);
+}
