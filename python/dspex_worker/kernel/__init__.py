@@ -1,0 +1,1 @@
+"""The notebook's kernel: IPython's shell, its streams, input, completion, names."""

@@ -1,0 +1,184 @@
+"""IPython's shell as the kernel: cells on the main thread, outputs as messages.
+
+It is the *registered* singleton, because DSPy exempts IPython from its rule that
+only one async task may configure it. Async cells run on one runner for the
+kernel's life.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import contextvars
+import os
+import tempfile
+from typing import Any
+
+from .. import errors, serialize
+from . import input as user_input
+from . import streams
+
+_shell: Any = None
+_runner: Any = None
+PREDICTION = "application/vnd.dspex.prediction+json"
+
+
+def prepare() -> None:
+    """Put streams and input in place; the shell itself is made with the first cell."""
+    streams.install()
+    user_input.install()
+
+
+def get() -> Any:
+    """The shell, made when first asked for."""
+    global _shell
+    if _shell is None:
+        _shell = _make()
+    return _shell
+
+
+def namespace() -> dict[str, Any]:
+    """The names of the notebook; empty before the first cell."""
+    return {} if _shell is None else _shell.user_ns
+
+
+def _make() -> Any:
+    os.environ.setdefault("IPYTHONDIR", tempfile.mkdtemp(prefix="dspex-ipython-"))
+    from IPython.core.displayhook import DisplayHook
+    from IPython.core.displaypub import DisplayPublisher
+    from IPython.core.interactiveshell import InteractiveShell
+    from traitlets import Type
+    from traitlets.config import Config
+
+    class Publisher(DisplayPublisher):
+        def publish(
+            self,
+            data: Any,
+            metadata: Any = None,
+            source: Any = None,
+            *,
+            transient: Any = None,
+            update: bool = False,
+            **_: Any,
+        ) -> None:
+            streams.flush()
+            output: dict[str, Any] = {"output": "display", "data": _bundle(data)}
+            display_id = (transient or {}).get("display_id")
+            if display_id:
+                output["display_id"] = str(display_id)
+            if update:
+                output["update"] = True
+            streams.emit(output)
+
+        def clear_output(self, wait: bool = False) -> None:
+            streams.flush()
+            streams.emit({"output": "clear", "wait": bool(wait)})
+
+    class Hook(DisplayHook):
+        def write_output_prompt(self) -> None:
+            pass
+
+        def write_format_data(self, format_dict: Any, md_dict: Any = None) -> None:
+            streams.flush()
+            data = _bundle(format_dict)
+            last = getattr(self, "_dspex_value", None)
+            fields = serialize.fields_of(last)
+            if fields is not None and type(last).__name__ == "Prediction":
+                data[PREDICTION] = serialize.plain(fields)
+            streams.emit({"output": "result", "data": data})
+
+        def compute_format_data(self, result: Any) -> Any:
+            self._dspex_value = result
+            return super().compute_format_data(result)
+
+        def finish_displayhook(self) -> None:
+            self._dspex_value = None
+            self._is_active = False
+
+    class Shell(InteractiveShell):
+        displayhook_class = Type(Hook)
+        display_pub_class = Type(Publisher)
+        last_traceback: list[str]
+
+        def _showtraceback(self, etype: Any, evalue: Any, stb: list[str]) -> None:
+            self.last_traceback = stb
+
+        def enable_gui(self, gui: Any = None) -> None:
+            pass
+
+        def init_virtualenv(self) -> None:
+            pass
+
+        def ask_exit(self) -> None:
+            streams.emit(
+                {
+                    "output": "stream",
+                    "stderr": True,
+                    "text": "exit does not end the kernel; use :quit or :restart\n",
+                }
+            )
+
+    config = Config()
+    config.HistoryManager.enabled = False
+    config.HistoryManager.hist_file = ":memory:"
+    config.InteractiveShell.colors = "linux"
+    config.InteractiveShell.autoindent = False
+    config.InteractiveShell.cache_size = 200
+    config.IPCompleter.use_jedi = False
+    shell = Shell.instance(config=config)
+    shell.loop_runner = _run_coroutine
+    with contextlib.suppress(Exception):
+        shell.display_formatter.active_types = list(shell.display_formatter.format_types)
+    return shell
+
+
+def _run_coroutine(coroutine: Any) -> Any:
+    """Run an async cell on the kernel's one event loop."""
+    global _runner
+    if hasattr(asyncio, "Runner"):
+        if _runner is None:
+            _runner = asyncio.Runner()
+        return _runner.run(coroutine, context=contextvars.copy_context())
+    if _runner is None:  # Python 3.10
+        _runner = asyncio.new_event_loop()
+    task = _runner.create_task(coroutine)
+    try:
+        return _runner.run_until_complete(task)
+    except KeyboardInterrupt:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            _runner.run_until_complete(task)
+        raise asyncio.CancelledError from None
+
+
+def _bundle(data: Any) -> dict[str, Any]:
+    """A MIME bundle as JSON; images as base64 text."""
+    out: dict[str, Any] = {}
+    for mime, value in dict(data or {}).items():
+        if isinstance(value, bytes):
+            out[str(mime)] = base64.b64encode(value).decode()
+        else:
+            out[str(mime)] = serialize.plain(value)
+    out.setdefault("text/plain", "")
+    return out
+
+
+def traceback_of(error: BaseException) -> list[str]:
+    """The coloured traceback of the last cell, one line an entry, DSPy's own frames folded."""
+    frames = list(getattr(_shell, "last_traceback", None) or [])
+    if not frames:
+        return errors.lines(error)
+    inside = [index for index, frame in enumerate(frames) if f"{os.sep}dspy{os.sep}" in frame[:400]]
+    hidden = set(inside[1:-1])
+    out: list[str] = []
+    folded = 0
+    for index, frame in enumerate(frames):
+        if index in hidden:
+            folded += 1
+            continue
+        if folded:
+            out.append(f"    … {folded} more frames inside dspy")
+            folded = 0
+        out.extend(str(frame).splitlines())
+    return out[-400:]

@@ -1,0 +1,49 @@
+"""Modules run once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import modules, running, signatures
+from ..errors import Refusal
+from .registry import Job, operation
+
+
+@operation("list_dspy_modules")
+def list_dspy_modules(arguments: dict[str, Any], job: Job) -> dict[str, Any]:
+    """DSPy's modules with their options (R10)."""
+    return {"modules": modules.listing()}
+
+
+@operation("execute_module")
+def execute_module(arguments: dict[str, Any], job: Job) -> dict[str, Any]:
+    """Make a module and run it once (R11-R13)."""
+    name = str(arguments.get("module") or "")
+    modules.find(name)
+    raw = arguments.get("signature")
+    signature = None if raw is None else signatures.parse(raw, arguments.get("instructions"))
+    record: list[Any] = []
+    made = modules.make(name, signature, arguments.get("options") or {}, record)
+    inputs = arguments.get("inputs") or {}
+    if signature is not None and not name.endswith("Parallel"):
+        running.require(signature, inputs)
+    return running.run(made, inputs, job, arguments.get("config"), record)
+
+
+@operation("generate")
+def generate(arguments: dict[str, Any], job: Job) -> dict[str, Any]:
+    """Answer a prompt."""
+    signature = signatures.parse(
+        arguments.get("signature") or "prompt -> answer", arguments.get("instructions")
+    )
+    fields = list(signature.input_fields)
+    if not fields:
+        raise Refusal("invalid_signature", "the signature has no input field for the prompt")
+    own = {"prompt", "module", "signature", "instructions", "lm", "options"}
+    inputs = {key: value for key, value in arguments.items() if key not in own}
+    inputs[fields[0]] = arguments.get("prompt")
+    running.require(signature, inputs)
+    name = str(arguments.get("module") or "Predict")
+    record: list[Any] = []
+    made = modules.make(name, signature, arguments.get("options") or {}, record)
+    return running.run(made, inputs, job, None, record)

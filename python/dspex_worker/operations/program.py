@@ -1,0 +1,32 @@
+"""Programs: made once, run often."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import programs, running
+from ..errors import Refusal
+from .registry import Job, operation
+
+
+@operation("create_program")
+def create_program(arguments: dict[str, Any], job: Job) -> dict[str, Any]:
+    """A program as data, after it was built once (R14)."""
+    return dict(programs.define(arguments))
+
+
+@operation("execute_program")
+def execute_program(arguments: dict[str, Any], job: Job) -> dict[str, Any]:
+    """Run a program (R15)."""
+    wanted = arguments.get("program")
+    if wanted is None:
+        raise Refusal("missing_argument", "say which `program` to run")
+    record: list[Any] = []
+    program = programs.get(wanted, record)
+    inputs = arguments.get("inputs") or {}
+    signature = programs.signature_of(program)
+    if signature is not None and not isinstance(program, str):
+        many = isinstance(wanted, dict) and "Parallel" in (wanted.get("modules") or [])
+        if not many:
+            running.require(signature, inputs)
+    return running.run(program, inputs, job, arguments.get("config"), record)

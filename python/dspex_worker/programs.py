@@ -1,0 +1,242 @@
+"""Programs as data and back: what a session keeps, any worker can rebuild."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from typing import Any
+
+from . import modules, serialize, signatures
+from .errors import Refusal, unknown
+from .kernel import shell
+from .protocol import ProgramDef
+
+_PORTABLE = ("Predict", "ChainOfThought")
+_lock = threading.Lock()
+_built: dict[bytes, Any] = {}
+
+
+class Chain:
+    """Several modules in a row: each gets the inputs and what came before."""
+
+    def __init__(self, names: list[str], signature: Any, options: dict[str, Any]) -> None:
+        self.steps = [
+            modules.make(
+                name,
+                signature if index == 0 else _following(signature),
+                _options_of(options, name, many=True),
+            )
+            for index, name in enumerate(names)
+        ]
+        self.signature = signature
+
+    def __call__(self, **inputs: Any) -> Any:
+        """Run the steps; the result has the fields of all, later ones win."""
+        import dspy
+
+        fields: dict[str, Any] = {}
+        outputs = list(self.signature.output_fields)
+        for index, step in enumerate(self.steps):
+            earlier = {f"previous_{name}": fields.get(name) for name in outputs} if index else {}
+            done = step(**inputs, **earlier)
+            fields.update(serialize.fields_of(done) or {})
+        return dspy.Prediction(**fields)
+
+    def named_predictors(self) -> list[tuple[str, Any]]:
+        """Predictors of all steps, named `0.predict`, `1`, ..."""
+        return [
+            (f"{index}.{name}", predictor)
+            for index, step in enumerate(self.steps)
+            for name, predictor in step.named_predictors()
+        ]
+
+    def dump_state(self) -> Any:
+        """States by step."""
+        return {str(index): step.dump_state() for index, step in enumerate(self.steps)}
+
+    def load_state(self, state: Any) -> None:
+        """Give each step its state."""
+        for index, step in enumerate(self.steps):
+            if str(index) in state:
+                step.load_state(state[str(index)])
+
+
+def _following(signature: Any) -> Any:
+    import dspy
+
+    out = signature
+    for name, info in signature.output_fields.items():
+        field = dspy.InputField(desc=f"the {name} of the step before; improve on it")
+        out = out.append(f"previous_{name}", field, type_=info.annotation)
+    return out
+
+
+def define(arguments: dict[str, Any]) -> ProgramDef:
+    """The program of a `create_program` request; made once to see that it can be (R14)."""
+    names = arguments.get("modules") or ([arguments["module"]] if arguments.get("module") else [])
+    if not names:
+        raise Refusal("missing_argument", "name a `module`, such as `ChainOfThought`")
+    names = [str(name).strip().removeprefix("dspy.") for name in names]
+    for name in names:
+        modules.find(name)
+    raw = arguments.get("signature")
+    signature = None if raw is None else signatures.parse(raw, arguments.get("instructions"))
+    options = dict(arguments.get("options") or {})
+    made: ProgramDef = {
+        "name": "",
+        "version": 1,
+        "modules": names,
+        "signature": None if signature is None else signatures.describe(signature),
+        "options": options,
+        "state": None,
+    }
+    digest = hashlib.sha256(serialize.dumps(made)).hexdigest()[:8]
+    made["name"] = str(arguments.get("name") or f"{names[0].lower()}-{digest}")
+    build(made)
+    return made
+
+
+def get(program: Any, record: list[Any] | None = None) -> Any:
+    """The program object of data or of a name of the notebook."""
+    import dspy
+
+    if isinstance(program, str):
+        space = shell.namespace()
+        found = space.get(program)
+        if isinstance(found, dspy.Module):
+            return found
+        raise unknown(
+            "program", program, [k for k, v in space.items() if isinstance(v, dspy.Module)]
+        )
+    if not isinstance(program, dict):
+        raise Refusal("invalid_argument", "a program is a name, or an object with `modules`")
+    if program.get("unportable"):
+        found = shell.namespace().get(str(program.get("name")))
+        if isinstance(found, dspy.Module):
+            return found
+        raise Refusal(
+            "stale_program",
+            f"`{program.get('name')}` is not in the kernel: {program['unportable']}",
+            hint="run the cell that defines it again",
+        )
+    if record is not None and set(program.get("modules") or ()) & set(modules.WRAPPERS):
+        return build(program, record)
+    key = serialize.dumps(program)
+    with _lock:
+        found = _built.get(key)
+    if found is None:
+        found = build(program)
+        with _lock:
+            if len(_built) >= 64:
+                _built.pop(next(iter(_built)))
+            found = _built.setdefault(key, found)
+    return found
+
+
+def build(program: Any, record: list[Any] | None = None) -> Any:
+    """A fresh object of a program's data."""
+    names = [str(name) for name in program.get("modules") or []]
+    if not names:
+        raise Refusal("invalid_argument", "the program names no modules")
+    raw = program.get("signature")
+    signature = None if raw is None else signatures.parse(raw)
+    options = program.get("options") or {}
+    if len(names) == 1:
+        made = modules.make(names[0], signature, _options_of(options, names[0]), record)
+    elif signature is None:
+        raise Refusal("missing_signature", "a chain of modules needs a signature")
+    else:
+        made = Chain(names, signature, options)
+    state = program.get("state")
+    if state:
+        made.load_state(state)
+    return made
+
+
+def _options_of(options: dict[str, Any], name: str, many: bool = False) -> dict[str, Any]:
+    """Options are by module, or those of the one module there is."""
+    own = options.get(name)
+    if isinstance(own, dict):
+        return own
+    return {} if many else {k: v for k, v in options.items() if k not in modules.STANDARD}
+
+
+def describe(program: Any, name: str, parent: ProgramDef | None = None) -> ProgramDef:
+    """A program object as data."""
+    kind = type(program).__name__
+    if parent is not None:
+        return {
+            **parent,
+            "name": name,
+            "state": state_of(program),  # type: ignore[typeddict-item]
+        }
+    reason = unportable(program)
+    signature = None if reason else signature_of(program)
+    described: ProgramDef = {
+        "name": name,
+        "version": 1,
+        "modules": [kind],
+        "signature": None if signature is None else signatures.describe(signature),
+        "options": {},
+        "state": None if reason else _interesting(state_of(program)),
+    }
+    config = getattr(getattr(program, "predict", program), "config", None)
+    if not reason and isinstance(config, dict) and config:
+        described["options"] = {kind: serialize.plain(config)}
+    if reason:
+        described["unportable"] = reason
+    return described
+
+
+def state_of(program: Any) -> Any:
+    """DSPy's state without LMs (which may carry addresses and headers)."""
+    return _without_lm(serialize.plain(program.dump_state()))
+
+
+def _without_lm(state: Any) -> Any:
+    if isinstance(state, dict):
+        return {k: (None if k == "lm" else _without_lm(v)) for k, v in state.items()}
+    if isinstance(state, list):
+        return [_without_lm(item) for item in state]
+    return state
+
+
+def _interesting(state: Any) -> Any:
+    """Nothing for a program that carries no demos: its signature says it all."""
+    text = serialize.dumps(state)
+    return state if b'"demos":[{' in text.replace(b" ", b"") else None
+
+
+def unportable(program: Any) -> str | None:
+    """Why a program cannot be rebuilt from data."""
+    kind = type(program)
+    if kind.__module__.startswith("dspy.") and kind.__name__ in _PORTABLE:
+        return None
+    if kind.__module__.startswith("dspy."):
+        return f"{kind.__name__} holds functions: re-run the cell that makes it"
+    return f"its class {kind.__name__} is defined in a cell or a file: re-run it"
+
+
+def signature_of(program: Any) -> Any:
+    """The signature a program is called with, where it has one."""
+    if type(program).__name__ == "ChainOfThought":
+        signature = program.predict.signature
+        return signature.delete("reasoning") if _added_reasoning(signature) else signature
+    found = getattr(program, "signature", None)
+    if found is None:
+        predictors = program.named_predictors()
+        found = predictors[0][1].signature if len(predictors) == 1 else None
+    return found
+
+
+def _added_reasoning(signature: Any) -> bool:
+    names = list(signature.output_fields)
+    return len(names) > 1 and names[0] == "reasoning"
+
+
+def summary(program: Any) -> str:
+    """One line about a program."""
+    signature = signature_of(program)
+    if signature is not None:
+        return signatures.arrow(signature)
+    return f"{len(program.named_predictors())} predictors"

@@ -1,0 +1,56 @@
+"""Running a program object for a request: inputs checked, LM in place, result plain."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import lms, serialize, signatures
+from .errors import Refusal, near_matches
+from .operations.registry import Job
+
+
+def require(signature: Any, inputs: dict[str, Any]) -> None:
+    """Refuse missing and unknown inputs before anything is paid for."""
+    problems = signatures.check_inputs(signature, inputs)
+    missing = [p["field"] for p in problems if p["problem"] == "missing"]
+    extra = [p["field"] for p in problems if p["problem"] == "unknown"]
+    known = list(signature.input_fields)
+    if missing:
+        near = near_matches(extra[0], missing) if extra else []
+        raise Refusal(
+            "missing_input",
+            f"missing input: {', '.join(f'`{m}`' for m in missing)}",
+            hint=f"inputs: {', '.join(known)}",
+            near=near,
+            fields=missing,
+        )
+    if extra:
+        raise Refusal(
+            "unknown_input",
+            f"no input is called `{extra[0]}`",
+            hint=f"inputs: {', '.join(known)}",
+            near=near_matches(extra[0], known),
+        )
+
+
+def run(
+    program: Any,
+    inputs: dict[str, Any],
+    job: Job,
+    config: Any = None,
+    record: list[Any] | None = None,
+) -> dict[str, Any]:
+    """Run it under the request's LM; the prediction as a plain object (R48)."""
+    given = {str(key): serialize.restore(value) for key, value in inputs.items()}
+    if config:
+        given["config"] = dict(config)
+    with lms.under(job.lm):
+        prediction = program(**given)
+    result = (
+        serialize.plain(prediction)
+        if isinstance(prediction, dict)
+        else serialize.result(prediction)
+    )
+    if record:
+        result["attempts"] = record
+    return result

@@ -1,0 +1,125 @@
+"""Transport, trace and serialiser."""
+
+import asyncio
+import dataclasses
+import datetime
+
+import pytest
+
+
+def plain(value):
+    from dspex_worker import serialize
+
+    return serialize.loads(serialize.dumps(value))
+
+
+class Hostile:
+    def __repr__(self):
+        raise RuntimeError("no")
+
+
+def test_ready(worker):
+    assert worker["tracing"] == "wrappers" and worker["door"] == "transport"
+
+
+@pytest.mark.parametrize("value", [None, True, 1, 1.5, "x", [1, [2]], {"a": {"b": [1]}}])
+def test_json_stays_as_it_is(worker, value):
+    """R49."""
+    assert plain(value) == value
+
+
+def test_odd_values(worker):
+    """R49-R51: what JSON cannot say is tagged, and nothing raises."""
+    cyclic = []
+    cyclic.append(cyclic)
+    day = dataclasses.make_dataclass("Day", ["when"])(datetime.date(2024, 1, 2))
+    value = [float("nan"), 2**100, b"\xff", "\ud800", cyclic, Hostile(), day, {1: 2}, {(1, 2): 3}]
+    nan, huge, data, lone, cycle, hostile, fields, keys, pairs = plain(value)
+    assert nan == {"_type": "float", "value": "NaN"} and huge["value"] == str(2**100)
+    assert data["_type"] == "bytes" and lone == "\\ud800" and cycle[0]["_type"] == "cycle"
+    assert hostile["_type"] == "Hostile" and fields == {"when": "2024-01-02"}
+    assert keys == {"1": 2} and pairs["_type"] == "dict"
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int64"])
+def test_arrays_round_trip(worker, dtype):
+    """R50."""
+    numpy = pytest.importorskip("numpy")
+    from dspex_worker import serialize
+
+    array = numpy.arange(6, dtype=dtype).reshape(2, 3)
+    back = serialize.restore(plain(array))
+    assert back.dtype == array.dtype and (back == array).all()
+
+
+def test_failures_become_dspys_errors(call, native):
+    def refuse(request):
+        raise native.TransportFailure("connect", "connection refused")
+
+    native.script = refuse
+    spec = {"module": "Predict", "signature": "q -> a", "inputs": {"q": "x"}}
+    from dspex_worker import lms
+
+    lms.make({"profile": "demo", "model": "demo/demo", "params": {}}).num_retries = 0
+    error = call("execute_module", spec)["error"]
+    assert (error["type"], error["class"]) == ("LMTransportError", "lm")
+    assert error["recovery"]["strategy"] == "retry" and error["traceback"]
+
+
+def test_cancel(call, native):
+    native.cancelled.add(77)
+    spec = {"module": "Predict", "signature": "q -> a", "inputs": {"q": "x"}}
+    error = call("execute_module", spec, run=77)["error"]
+    assert (error["type"], error["class"]) == ("RunCancelled", "interrupted")
+
+
+def test_user_callbacks_see_our_ids(native):
+    import dspy
+    from dspy.utils.callback import BaseCallback
+
+    seen = []
+
+    class Watch(BaseCallback):
+        def on_module_start(self, call_id, instance, inputs):
+            seen.append(call_id)
+
+    with dspy.context(lm=dspy.LM("demo/demo"), callbacks=[Watch()]):
+        dspy.ChainOfThought("q -> a")(q="x")
+    ours = [s[1] for s in native.spans if s[0] == "start" and s[4] == "module"]
+    assert seen == ours and len(seen) == 2
+
+
+def test_compile_and_pool_threads_are_traced(native):
+    import dspy
+
+    rows = [dspy.Example(q="x", a="paris").with_inputs("q") for _ in range(4)]
+    with dspy.context(lm=dspy.LM("demo/demo")):
+        dspy.LabeledFewShot(k=1).compile(dspy.Predict("q -> a"), trainset=rows)
+        dspy.Evaluate(devset=rows, metric=lambda e, p, t=None: 1.0, num_threads=2)(
+            dspy.Predict("q -> a")
+        )
+    starts = [s for s in native.spans if s[0] == "start"]
+    assert "compile" in {s[4] for s in starts}
+    evaluate = next(s for s in starts if s[4] == "evaluate")
+    assert sum(s[2] == evaluate[1] and s[4] == "module" for s in starts) == 4
+
+
+def test_streams(native):
+    import dspy
+
+    program = dspy.streamify(dspy.Predict("q -> a"), async_streaming=False)
+    with dspy.context(lm=dspy.LM("demo/demo")):
+        pieces = list(program(q="x"))
+    assert pieces[-1].a == "paris"
+
+
+def test_async_failure(native):
+    import dspy
+
+    def refuse(request):
+        raise native.TransportFailure("timeout", "too slow")
+
+    native.script = refuse
+    with dspy.context(lm=dspy.LM("demo/demo", num_retries=0)):
+        with pytest.raises(dspy.LMTransportError):
+            asyncio.run(dspy.Predict("q -> a").acall(q="x"))
