@@ -80,7 +80,7 @@ def _summary(value: Any) -> str:
         return repr(cut) + ("…" if len(value) > 80 else "")
     shape = getattr(value, "shape", None)
     if isinstance(shape, tuple):
-        return "shape " + "×".join(str(n) for n in shape)
+        return "shape " + " by ".join(str(n) for n in shape)
     if isinstance(value, (list, tuple, dict, set, frozenset)):
         return f"length {len(value)}"
     fields = serialize.fields_of(value)
