@@ -15,6 +15,7 @@ pub mod agent;
 pub mod answer;
 pub mod compose;
 pub mod conversation;
+pub mod dataset;
 pub mod nearest;
 pub mod prompt;
 pub mod propose;

@@ -6,8 +6,6 @@ use serde_json::{Map, Value, json};
 use super::compose;
 use super::conversation::{Conversation, Reply, Role, Tool, ToolCall, ToolChoice};
 use super::prompt::{self, Prompt};
-use super::text;
-use super::variation::Voice;
 
 mod code;
 mod tools;
@@ -53,15 +51,20 @@ fn react(prompt: &Prompt, answer: &mut Map<String, Value>) {
     let done = observations(prompt.input("trajectory").unwrap_or_default());
     let question = asked(prompt);
     let step = tools::next(&listed, &question, &done).filter(|call| call.name != "finish");
-    let (thought, call) = match step {
-        Some(call) => (format!("{} can help here.", call.name), call),
-        None => {
-            let call = ToolCall {
-                name: "finish".to_owned(),
-                arguments: Map::new(),
-            };
-            ("What was observed answers the question.".to_owned(), call)
-        }
+    let (thought, call) = if let Some(call) = step {
+        (format!("{} can help here.", call.name), call)
+    } else {
+        let call = ToolCall {
+            name: "finish".to_owned(),
+            arguments: Map::new(),
+        };
+        let observed = done.iter().any(Observation::is_good);
+        let thought = if observed {
+            "What was observed answers the question."
+        } else {
+            "No tool can help further."
+        };
+        (thought.to_owned(), call)
     };
     answer.insert("next_thought".to_owned(), json!(thought));
     answer.insert("next_tool_name".to_owned(), json!(call.name));
@@ -76,7 +79,7 @@ fn text_calls(prompt: &Prompt, answer: &mut Map<String, Value>) {
         Err(_) => tools::listed(shown),
     };
     let question = first_question(prompt);
-    let done = observations(&turns_text(prompt));
+    let done = results(prompt);
     let (thought, call) = turn(&listed, &question, &done, None);
     if prompt.output("next_thought").is_some() {
         answer.insert("next_thought".to_owned(), json!(thought));
@@ -90,22 +93,13 @@ pub fn native(conversation: &Conversation, prompt: Option<&Prompt>) -> Option<Re
     if conversation.tools.is_empty() || conversation.tool_choice == ToolChoice::Forbidden {
         return None;
     }
-    let mut done = Vec::new();
-    let mut names: Vec<String> = Vec::new();
-    for message in &conversation.messages {
-        if message.role == Role::Tool {
-            done.push(Observation {
-                tool: if names.is_empty() {
-                    String::new()
-                } else {
-                    names.remove(0)
-                },
-                text: message.text.clone(),
-            });
-        } else {
-            names.extend(message.calls.iter().map(|call| call.name.clone()));
-        }
-    }
+    let done: Vec<Observation> = match prompt {
+        Some(prompt) => results(prompt),
+        None => prompt::tool_results(conversation)
+            .into_iter()
+            .map(|(tool, text)| Observation { tool, text })
+            .collect(),
+    };
     let first_user = conversation
         .messages
         .iter()
@@ -221,7 +215,8 @@ fn turn(
             == Some("string");
         if is_text && value.is_string() {
             *value = json!(
-                seen.clone()
+                seen.as_deref()
+                    .map(|seen| compose::told_by(question, seen))
                     .or_else(|| Some(super::skills::question(question)?.value))
                     .unwrap_or_else(|| "unknown".to_owned())
             );
@@ -266,15 +261,14 @@ fn first_question(prompt: &Prompt) -> String {
         .unwrap_or_default()
 }
 
-/// The tool results that stand in the turns of a text conversation.
-fn turns_text(prompt: &Prompt) -> String {
-    let mut text = prompt.input("history").unwrap_or_default().to_owned();
-    for (name, value) in prompt.demos.iter().flat_map(|demo| &demo.inputs) {
-        if name.contains("tool_call_results") || name.contains("observation") {
-            text.push_str(&format!("\n[[ ## observation_0 ## ]]\n{value}\n"));
-        }
-    }
-    text
+/// The results of earlier turns.
+fn results(prompt: &Prompt) -> Vec<Observation> {
+    let seen = prompt.results.iter();
+    seen.map(|(tool, text)| Observation {
+        tool: tool.clone(),
+        text: text.clone(),
+    })
+    .collect()
 }
 
 /// The observations of a ReAct or CodeAct trajectory, in order.
@@ -283,7 +277,7 @@ pub fn observations(trajectory: &str) -> Vec<Observation> {
     let mut tool = String::new();
     for (name, value) in parts(trajectory) {
         if name.starts_with("tool_name_") {
-            tool = value.trim().to_owned();
+            value.trim().clone_into(&mut tool);
         } else if name.starts_with("observation_") || name.starts_with("code_output_") {
             found.push(Observation {
                 tool: std::mem::take(&mut tool),
@@ -342,17 +336,14 @@ pub fn last_observation(trajectory: &str) -> Option<String> {
 /// The value in what a program submitted or printed: `{"answer": 84}` is 84.
 pub fn code_result(output: &str) -> String {
     match serde_json::from_str::<Value>(output.trim()) {
-        Ok(Value::Object(object)) if object.len() == 1 => object
-            .values()
-            .next()
-            .map(compose::plain)
-            .unwrap_or_default(),
+        Ok(Value::Object(object)) if object.len() == 1 => code_result(
+            &object
+                .values()
+                .next()
+                .map(compose::plain)
+                .unwrap_or_default(),
+        ),
         Ok(Value::String(text)) => code_result(text.trim()),
         _ => output.trim().to_owned(),
     }
-}
-
-/// A step in words, for reasoning.
-fn worded(voice: Voice, text: &str) -> String {
-    voice.reasoning(text::shorten(text, 200).as_str())
 }

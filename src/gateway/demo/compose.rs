@@ -43,6 +43,9 @@ const MATERIAL: &[&str] = &[
     "trajectory",
     "notes",
     "history",
+    "code",
+    "output",
+    "error",
 ];
 
 /// Answers a prompt: every output field, in order.
@@ -272,9 +275,9 @@ impl Composer<'_> {
     }
 
     fn by_knowledge(&self, field: &Field) -> Option<Finding> {
-        let computed = skills::arithmetic::solve(&self.question);
-        let found = computed
-            .or_else(|| self.observed())
+        let found = self
+            .observed()
+            .or_else(|| skills::arithmetic::solve(&self.question))
             .or_else(|| {
                 passage::answer(&self.question, &self.material)
                     .filter(|_| !self.material.trim().is_empty())
@@ -301,9 +304,24 @@ impl Composer<'_> {
             .map(|(_, value)| super::agent::code_result(value));
         let output =
             output.or_else(|| super::agent::last_observation(self.prompt.input("trajectory")?))?;
-        let why = format!("The observation is {}.", output.trim_end_matches('.'));
-        Some(Finding::new(output, why))
+        let told = told_by(&self.question, &output);
+        let why = format!(
+            "What was observed is: {}.",
+            text::shorten(output.trim(), 160).trim_end_matches('.')
+        );
+        Some(Finding::new(told, why))
     }
+}
+
+/// What an observation says about a question: all of it when it is one short
+/// text, else the part that answers.
+pub fn told_by(question: &str, observed: &str) -> String {
+    let plain = passage::plain(observed);
+    let sentences = text::sentences(&plain);
+    if sentences.len() < 2 && !observed.trim_start().starts_with(['[', '{', '«']) {
+        return observed.trim().to_owned();
+    }
+    passage::answer(question, &plain).map_or_else(|| plain.trim().to_owned(), |found| found.value)
 }
 
 /// The reason for a value taken from a demonstration.

@@ -10,11 +10,17 @@ use serde_json::Value;
 use super::prompt::{self, Prompt};
 use super::text;
 
+/// How many demonstrations vote.
+const VOTERS: usize = 5;
+
 /// Demonstrations ranked by likeness to the inputs of the call.
 #[derive(Debug, Default)]
 pub struct Neighbours<'a> {
     /// Cosine likeness (0 to 1) and the place in the prompt, likest first.
     ranked: Vec<(f64, usize)>,
+    /// Words of each demonstration and of the call, with their weights.
+    bags: Vec<BTreeMap<String, f64>>,
+    here: BTreeMap<String, f64>,
     prompt: Option<&'a Prompt>,
 }
 
@@ -42,14 +48,10 @@ impl<'a> Neighbours<'a> {
         for bag in bags.iter_mut().chain([&mut here]) {
             weigh(bag, &weights);
         }
-        let mut ranked: Vec<(f64, usize)> = bags
-            .iter()
-            .enumerate()
-            .map(|(place, bag)| (cosine(bag, &here), place))
-            .collect();
-        ranked.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
         Self {
-            ranked,
+            ranked: rank(&bags, &here),
+            bags,
+            here,
             prompt: Some(prompt),
         }
     }
@@ -63,15 +65,32 @@ impl<'a> Neighbours<'a> {
         })
     }
 
-    /// The value that the five nearest demonstrations speak for, each with its
-    /// likeness; `None` where none has a word in common with the call.
+    /// The value that the nearest demonstrations speak for, each with the square
+    /// of its likeness; `None` where none has a word in common with the call.
+    ///
+    /// Words that stand in demonstrations of different values count less: a
+    /// greeting says nothing about a ticket's team.
     pub fn vote(&self, field: &str) -> Option<Taken> {
+        let prompt = self.prompt?;
+        let telling = self.telling(field);
+        let mut bags = self.bags.clone();
+        let mut here = self.here.clone();
+        for bag in bags.iter_mut().chain([&mut here]) {
+            weigh(bag, &telling);
+        }
         let mut votes: Vec<(String, f64, Taken)> = Vec::new();
-        for (likeness, value, place) in self
-            .values(field)
-            .take(5)
-            .filter(|(likeness, _, _)| *likeness > 0.0)
-        {
+        let nearest = rank(&bags, &here)
+            .into_iter()
+            .filter_map(|(likeness, place)| {
+                Some((
+                    likeness,
+                    prompt.demos.get(place)?.outputs.get(field)?,
+                    place,
+                ))
+            })
+            .take_while(|(likeness, _, _)| *likeness > 0.0)
+            .take(VOTERS);
+        for (likeness, value, place) in nearest {
             let key = value.to_string();
             let weight = likeness * likeness;
             match votes.iter_mut().find(|(known, _, _)| *known == key) {
@@ -79,10 +98,37 @@ impl<'a> Neighbours<'a> {
                 None => votes.push((key, weight, self.taken(value, likeness, place))),
             }
         }
-        votes
+        let best = votes
             .into_iter()
-            .reduce(|best, next| if next.1 > best.1 { next } else { best })
-            .map(|(_, _, taken)| taken)
+            .reduce(|best, next| if next.1 > best.1 { next } else { best });
+        best.map(|(_, _, taken)| taken)
+    }
+
+    /// How much each word tells about a field, 0 to 1: the share of its most
+    /// frequent value among the demonstrations that have the word, as if two more
+    /// had been seen that disagree.
+    fn telling(&self, field: &str) -> BTreeMap<String, f64> {
+        let mut seen: BTreeMap<&str, BTreeMap<String, f64>> = BTreeMap::new();
+        for (_, value, place) in self.values(field) {
+            for word in self.bags.get(place).into_iter().flat_map(BTreeMap::keys) {
+                *seen
+                    .entry(word)
+                    .or_default()
+                    .entry(value.to_string())
+                    .or_insert(0.0) += 1.0;
+            }
+        }
+        seen.into_iter()
+            .map(|(word, values)| {
+                let all: f64 = values.values().sum();
+                let most = values.values().copied().fold(0.0, f64::max);
+                let rest = all - most;
+                (
+                    word.to_owned(),
+                    ((most - rest).max(0.0) + 0.2) / (all + 1.0),
+                )
+            })
+            .collect()
     }
 
     /// The value of a demonstration whose inputs say the same in the same words.
@@ -118,6 +164,16 @@ impl<'a> Neighbours<'a> {
             like,
         }
     }
+}
+
+fn rank(bags: &[BTreeMap<String, f64>], here: &BTreeMap<String, f64>) -> Vec<(f64, usize)> {
+    let mut ranked: Vec<(f64, usize)> = bags
+        .iter()
+        .enumerate()
+        .map(|(place, bag)| (cosine(bag, here), place))
+        .collect();
+    ranked.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+    ranked
 }
 
 fn weights(bags: &[BTreeMap<String, f64>], here: &BTreeMap<String, f64>) -> BTreeMap<String, f64> {

@@ -77,6 +77,8 @@ pub struct Prompt {
     pub demos: Vec<Demo>,
     /// Values of the inputs of this call, in order.
     pub current: Vec<(String, String)>,
+    /// Results of tools called in earlier turns: tool and text, in order.
+    pub results: Vec<(String, String)>,
 }
 
 impl Prompt {
@@ -103,6 +105,7 @@ impl Prompt {
             instructions: dedent(instructions),
             demos: Vec::new(),
             current: Vec::new(),
+            results: tool_results(conversation),
         };
         prompt.read_turns(conversation);
         Some(prompt)
@@ -131,8 +134,27 @@ impl Prompt {
         match self.style {
             Style::Chat => sections::write(answer),
             Style::Json => serde_json::to_string_pretty(answer).unwrap_or_default(),
-            Style::Xml => xml::write(answer),
+            Style::Xml => xml::write(&self.flattened(answer)),
         }
+    }
+
+    /// Open-ended objects as JSON text: as elements, their numbers would be read
+    /// back as texts.
+    fn flattened(&self, answer: &Map<String, Value>) -> Map<String, Value> {
+        let open = |name: &str| {
+            self.output(name).is_some_and(|field| {
+                let schema = &field.schema;
+                let is_object = schema.get("type").and_then(Value::as_str) == Some("object");
+                is_object && (schema.get("properties").is_none() || schema.get("$defs").is_some())
+            })
+        };
+        answer
+            .iter()
+            .map(|(name, value)| match value {
+                Value::Object(_) if open(name) => (name.clone(), Value::String(value.to_string())),
+                _ => (name.clone(), value.clone()),
+            })
+            .collect()
     }
 
     fn read_turns(&mut self, conversation: &Conversation) {
@@ -229,4 +251,45 @@ fn dedent(text: &str) -> String {
         .map(|line| line.strip_prefix("        ").unwrap_or(line))
         .collect();
     lines.join("\n").trim().to_owned()
+}
+
+/// Tool results in a conversation: native ones, and DSPy's JSON in user turns.
+pub fn tool_results(conversation: &Conversation) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut called: std::collections::VecDeque<&str> = std::collections::VecDeque::new();
+    for message in &conversation.messages {
+        called.extend(message.calls.iter().map(|call| call.name.as_str()));
+        match message.role {
+            Role::Tool => found.push((
+                called.pop_front().unwrap_or_default().to_owned(),
+                message.text.clone(),
+            )),
+            Role::User => found.extend(written_results(&message.text)),
+            Role::Assistant => {}
+        }
+    }
+    found
+}
+
+fn written_results(text: &str) -> Vec<(String, String)> {
+    let parsed = text.find("{\"tool_call_results\"").and_then(|start| {
+        let mut values =
+            serde_json::Deserializer::from_str(text.get(start..)?).into_iter::<Value>();
+        values.next()?.ok()
+    });
+    let results = parsed
+        .as_ref()
+        .and_then(|parsed| parsed.get("tool_call_results")?.as_array());
+    results
+        .into_iter()
+        .flatten()
+        .map(|result| {
+            let name = result
+                .get("name")
+                .and_then(Value::as_str)
+                .unwrap_or_default();
+            let value = result.get("value").map(sections::plain).unwrap_or_default();
+            (name.to_owned(), value)
+        })
+        .collect()
 }

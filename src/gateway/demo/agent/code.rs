@@ -41,10 +41,7 @@ pub fn fill(prompt: &Prompt, answer: &mut Map<String, Value>) {
         }
     } else if prompt.output("code").is_some() && prompt.input("repl_history").is_some() {
         let (thought, body) = explore(prompt);
-        answer.insert(
-            "reasoning".to_owned(),
-            json!(super::worded(Default::default(), &thought)),
-        );
+        answer.insert("reasoning".to_owned(), json!(thought));
         answer.insert("code".to_owned(), json!(fenced(&body)));
     }
 }

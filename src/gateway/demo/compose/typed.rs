@@ -269,19 +269,17 @@ fn list(input: &Input<'_>, schema: &Value, depth: usize) -> (Value, String) {
             "These are the numbers of the input.",
         ),
         Some("string") => {
-            match extract::wanted(input.name).map(|kind| extract::all(input.all, kind)) {
-                Some(found) => (
-                    found.into_iter().map(Value::String).collect(),
+            let (found, why) = match extract::wanted(input.name) {
+                Some(kind) => (
+                    extract::all(input.all, kind),
                     "These are the ones the input names.",
                 ),
-                None => {
-                    let words = summary::keywords(input.all, 4);
-                    (
-                        words.into_iter().map(Value::String).collect(),
-                        "These are the most frequent words.",
-                    )
-                }
-            }
+                None => (
+                    summary::keywords(input.all, 4),
+                    "These are the most frequent words.",
+                ),
+            };
+            (found.into_iter().map(Value::String).collect(), why)
         }
         _ => (
             vec![at_depth(&part(input, items, input.name), depth + 1).0],

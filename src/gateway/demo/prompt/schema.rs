@@ -52,7 +52,6 @@ fn field_line(line: &str, n: usize) -> Option<(String, String, String)> {
     for (at, c) in rest.char_indices() {
         match (quote, c) {
             (Some(open), c) if c == open => quote = None,
-            (Some(_), _) => {}
             (None, '\'' | '"') => quote = Some(c),
             (None, '(') => depth += 1,
             (None, ')') => {

@@ -38,7 +38,9 @@ pub fn header(line: &str) -> Option<&str> {
 pub fn write(answer: &Map<String, Value>) -> String {
     let mut text = String::new();
     for (name, value) in answer {
-        text.push_str(&format!("[[ ## {name} ## ]]\n{}\n\n", plain(value)));
+        for part in ["[[ ## ", name, " ## ]]\n", &plain(value), "\n\n"] {
+            text.push_str(part);
+        }
     }
     text.push_str("[[ ## completed ## ]]\n");
     text

@@ -181,9 +181,9 @@ fn dates(text: &str) -> Vec<String> {
         };
         let length = if is_numeric_date(token) {
             1
-        } else if is_month(0) && token.starts_with(char::is_uppercase) && is_number(1) {
-            if is_number(2) { 3 } else { 2 }
-        } else if is_number(0) && is_month(1) {
+        } else if (is_month(0) && token.starts_with(char::is_uppercase) && is_number(1))
+            || (is_number(0) && is_month(1))
+        {
             if is_number(2) { 3 } else { 2 }
         } else {
             usize::from(DAYS.contains(&token.to_lowercase().as_str()))
