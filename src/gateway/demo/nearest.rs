@@ -138,7 +138,7 @@ impl<'a> Neighbours<'a> {
     }
 
     /// Whether the demonstrations treat a text field as a label: short values
-    /// that come again.
+    /// of which each comes twice on average.
     pub fn is_label(&self, field: &str) -> bool {
         let values: Vec<&str> = self
             .values(field)
@@ -149,7 +149,7 @@ impl<'a> Neighbours<'a> {
             && values
                 .iter()
                 .all(|value| value.split_whitespace().count() <= 3 && !value.is_empty())
-            && different.len() < values.len()
+            && different.len() * 2 <= values.len()
     }
 
     fn taken(&self, value: &Value, likeness: f64, place: usize) -> Taken {

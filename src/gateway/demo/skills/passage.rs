@@ -8,6 +8,9 @@ use crate::gateway::demo::text;
 /// Finds the answer in a context; `None` when no sentence shares a word with the
 /// question.
 pub fn answer(question: &str, context: &str) -> Option<Finding> {
+    if let Some(found) = counted(question, context) {
+        return Some(found);
+    }
     let sentence = best_sentence(question, context)?;
     let lower = question.to_lowercase();
     let asked = text::content_words(question);
@@ -47,6 +50,32 @@ pub fn answer(question: &str, context: &str) -> Option<Finding> {
         .unwrap_or_else(|| sentence.trim_end_matches('.').to_owned());
     let because = format!("The passage says: {sentence}");
     Some(Finding::new(value, because).sentence(sentence))
+}
+
+/// `How many metres …`: the number that stands before that word.
+fn counted(question: &str, context: &str) -> Option<Finding> {
+    let lower = question.to_lowercase();
+    let (_, rest) = lower.split_once("how many ")?;
+    let unit = text::stem(text::words(rest).first()?);
+    let mut best: Option<(usize, String, String)> = None;
+    for sentence in text::sentences(&plain(context)) {
+        let words = text::words(&sentence);
+        let number = words.windows(2).find_map(|pair| match pair {
+            [number, word] if text::stem(word) == unit && number.parse::<f64>().is_ok() => {
+                Some(number.clone())
+            }
+            _ => None,
+        });
+        let shared = text::shared_words(question, &sentence);
+        if let Some(number) = number
+            && best.as_ref().is_none_or(|(most, _, _)| shared > *most)
+        {
+            best = Some((shared, number, sentence));
+        }
+    }
+    let (_, number, sentence) = best?;
+    let because = format!("The passage says: {sentence}");
+    Some(Finding::new(number, because).sentence(sentence))
 }
 
 /// The sentence of a context that shares the most words with a question.
@@ -101,10 +130,18 @@ fn complement(question: &str, sentence: &str) -> Option<String> {
         .rposition(|word| verbs.contains(&word.to_lowercase().as_str()))?;
     let known = |word: &&str| asked.contains(&text::stem(&word.to_lowercase()));
     let (before, after) = (words.get(..at)?, words.get(at + 1..)?);
-    let side = if after.iter().any(known) {
-        before
-    } else {
-        after
+    let side = match after.iter().rposition(|word| known(&word)) {
+        None => after,
+        Some(last) => {
+            let rest = after.get(last + 1..)?;
+            let links = ["for", "by", "in", "of", "at", "to", "as", "with", "on"];
+            let rest = if rest.first().is_some_and(|word| links.contains(word)) {
+                rest.get(1..)?
+            } else {
+                rest
+            };
+            if rest.is_empty() { before } else { rest }
+        }
     };
     let answer = side.join(" ");
     let answer = ["the ", "a ", "an ", "The ", "A ", "An "]
@@ -126,5 +163,13 @@ mod tests {
         assert_eq!(value("When was the bridge built?").as_deref(), Some("1931"));
         assert_eq!(value("How many metres long is it?").as_deref(), Some("240"));
         assert_eq!(value("Which planet?"), None);
+        let known = answer(
+            "What is Veld known for?",
+            "Veld is known for its pear wine.",
+        );
+        assert_eq!(
+            known.map(|found| found.value).as_deref(),
+            Some("its pear wine")
+        );
     }
 }
