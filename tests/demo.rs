@@ -12,10 +12,19 @@ mod wires;
 
 /// A recorded request: URL and body.
 fn recorded(name: &str) -> (String, Value) {
-    let path = format!("{}/tests/demo/requests/{name}.json", env!("CARGO_MANIFEST_DIR"));
+    let path = format!(
+        "{}/tests/demo/requests/{name}.json",
+        env!("CARGO_MANIFEST_DIR")
+    );
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
     let mut request: Value = serde_json::from_str(&text).expect("a fixture is JSON");
-    (request["url"].as_str().expect("a fixture has a URL").to_owned(), request["body"].take())
+    (
+        request["url"]
+            .as_str()
+            .expect("a fixture has a URL")
+            .to_owned(),
+        request["body"].take(),
+    )
 }
 
 fn ask(url: &str, body: &Value, rollout_id: Option<i64>) -> DemoResponse {
@@ -39,11 +48,20 @@ fn message(name: &str, rollout_id: Option<i64>) -> Value {
 
 /// The text of the answer to a recorded request of chat completions.
 fn text(name: &str, rollout_id: Option<i64>) -> String {
-    message(name, rollout_id)["content"].as_str().unwrap_or_default().to_owned()
+    message(name, rollout_id)["content"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned()
 }
 
 /// The value of a `[[ ## field ## ]]` section.
 fn section(text: &str, field: &str) -> String {
-    let (_, rest) = text.split_once(&format!("[[ ## {field} ## ]]\n")).unwrap_or_else(|| panic!("no {field} in {text}"));
-    rest.split("\n\n[[ ## ").next().unwrap_or(rest).trim().to_owned()
+    let (_, rest) = text
+        .split_once(&format!("[[ ## {field} ## ]]\n"))
+        .unwrap_or_else(|| panic!("no {field} in {text}"));
+    rest.split("\n\n[[ ## ")
+        .next()
+        .unwrap_or(rest)
+        .trim()
+        .to_owned()
 }

@@ -13,6 +13,7 @@
 
 mod support;
 
+mod demo;
 mod gateway;
 mod pty;
 mod readme;

@@ -14,20 +14,39 @@ fn classify(demos: &[(String, String)], ticket: &str) -> String {
         let answer = format!("[[ ## category ## ]]\n{category}\n\n[[ ## completed ## ]]\n");
         messages.push(json!({"role": "assistant", "content": answer}));
     }
-    let asked = format!("[[ ## ticket ## ]]\n{ticket}\n\nRespond with the corresponding output fields, starting with the field `[[ ## category ## ]]`.");
+    let asked = format!(
+        "[[ ## ticket ## ]]\n{ticket}\n\nRespond with the corresponding output fields, starting with the field `[[ ## category ## ]]`."
+    );
     messages.push(json!({"role": "user", "content": asked}));
-    let response = ask("https://demo.invalid/v1/chat/completions", &json!({"model": "demo", "messages": messages}), None);
+    let response = ask(
+        "https://demo.invalid/v1/chat/completions",
+        &json!({"model": "demo", "messages": messages}),
+        None,
+    );
     let response: Value = serde_json::from_slice(&response.body).expect("JSON");
-    section(response["choices"][0]["message"]["content"].as_str().unwrap_or_default(), "category")
+    section(
+        response["choices"][0]["message"]["content"]
+            .as_str()
+            .unwrap_or_default(),
+        "category",
+    )
 }
 
 /// Right answers of a hundred held-out tickets.
 fn score(seed: u64, shots: usize, label: impl Fn(usize, &str) -> String) -> usize {
     let rows = dataset::generate("tickets", seed, shots + 100).expect("a known kind");
     let cell = |place: usize, key: &str| rows[place][key].as_str().unwrap_or_default().to_owned();
-    let demos: Vec<(String, String)> =
-        (0..shots).map(|place| (cell(place, "ticket"), label(place, &cell(place, "category")))).collect();
-    (shots..shots + 100).filter(|place| classify(&demos, &cell(*place, "ticket")) == cell(*place, "category")).count()
+    let demos: Vec<(String, String)> = (0..shots)
+        .map(|place| {
+            (
+                cell(place, "ticket"),
+                label(place, &cell(place, "category")),
+            )
+        })
+        .collect();
+    (shots..shots + 100)
+        .filter(|place| classify(&demos, &cell(*place, "ticket")) == cell(*place, "category"))
+        .count()
 }
 
 /// Demonstrations raise the score on held-out tickets of any seed; with
@@ -40,17 +59,35 @@ fn demonstrations_teach_a_convention_and_shuffled_ones_do_not() {
         let fooled = score(seed, 16, |place, _| TEAMS[(place * 7 / 3) % 4].to_owned());
         assert!(zero <= 45, "seed {seed}: zero-shot {zero}");
         assert!(taught >= zero + 25, "seed {seed}: {zero} to {taught}");
-        assert!(fooled + 20 < taught, "seed {seed}: shuffled {fooled}, taught {taught}");
+        assert!(
+            fooled + 20 < taught,
+            "seed {seed}: shuffled {fooled}, taught {taught}"
+        );
     }
 }
 
 #[test]
 fn shipped_datasets_are_what_the_generator_makes() {
-    for (kind, count) in [("tickets", 60), ("arithmetic", 60), ("reviews", 60), ("facts", 48)] {
-        let path = format!("{}/python/dspex_worker/datasets/{kind}.jsonl", env!("CARGO_MANIFEST_DIR"));
+    for (kind, count) in [
+        ("tickets", 60),
+        ("arithmetic", 60),
+        ("reviews", 60),
+        ("facts", 48),
+    ] {
+        let path = format!(
+            "{}/python/dspex_worker/datasets/{kind}.jsonl",
+            env!("CARGO_MANIFEST_DIR")
+        );
         let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
-        let shipped: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+        let shipped: Vec<Value> = text
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("JSON"))
+            .collect();
         let made = dataset::generate(kind, 1, count).expect("a known kind");
-        assert_eq!(shipped, made.into_iter().map(Value::Object).collect::<Vec<_>>(), "{kind}");
+        assert_eq!(
+            shipped,
+            made.into_iter().map(Value::Object).collect::<Vec<_>>(),
+            "{kind}"
+        );
     }
 }
