@@ -14,6 +14,7 @@
 mod support;
 
 mod demo;
+mod doctor;
 mod gateway;
 mod pty;
 mod readme;
