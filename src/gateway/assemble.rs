@@ -288,10 +288,12 @@ mod tests {
     use super::*;
 
     fn assembled(format: Format, events: &[Value], end: &str) -> (Result<Value, String>, String) {
-        let mut text: String = events
-            .iter()
-            .map(|event| format!("data: {event}\n\n"))
-            .collect();
+        let mut text = String::new();
+        for event in events {
+            text.push_str("data: ");
+            text.push_str(&event.to_string());
+            text.push_str("\n\n");
+        }
         text.push_str(end);
         let mut assembler = Assembler::new(format);
         // Pieces never end where events do.

@@ -83,16 +83,15 @@ impl Inner {
             }
             Target::Demo => (self.demo(call, sink).await, AnswerSource::Demo),
             Target::Server(outgoing) => {
-                let outcome = match (self.watchers.wants(call), assemble::streamed(&outgoing)) {
-                    (Some(run), Some((body, assembler))) => {
-                        let span = call.request.span.clone();
-                        let sink = Sink::watched(assembler, self.watchers.sender(), run, span);
-                        self.watched(call, outgoing, body, sink, deadline).await
-                    }
-                    _ => {
-                        let streamed = call.request.stream;
-                        self.upstream.send(outgoing, deadline, streamed, sink).await
-                    }
+                let outcome = if let Some(run) = self.watchers.wants(call)
+                    && let Some((body, assembler)) = assemble::streamed(&outgoing)
+                {
+                    let span = call.request.span.clone();
+                    let sink = Sink::watched(assembler, self.watchers.sender(), run, span);
+                    self.watched(call, outgoing, body, sink, deadline).await
+                } else {
+                    let streamed = call.request.stream;
+                    self.upstream.send(outgoing, deadline, streamed, sink).await
                 };
                 (outcome, AnswerSource::Server)
             }
