@@ -16,6 +16,7 @@ mod support;
 mod demo;
 mod doctor;
 mod gateway;
+mod protocol;
 mod pty;
 mod readme;
 mod session;
