@@ -22,3 +22,5 @@ mod readme;
 mod session;
 mod setup;
 mod tidy;
+#[cfg(feature = "worker")]
+mod worker;

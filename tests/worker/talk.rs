@@ -1,0 +1,190 @@
+//! Starting, talking, and noise.
+
+use dspex_tui::protocol::message::Lane;
+use dspex_tui::worker::WorkerEvent;
+use serde_json::{Value, json};
+
+use super::bench::{Bench, Told, cell, environment, options};
+
+#[tokio::test]
+async fn a_worker_is_the_environments_python() {
+    let bench = Bench::start(options());
+    let ready = bench.supervisor.kernel_ready().await.unwrap();
+    let (hello, ready) = &*ready;
+    let environment = environment();
+    assert!(hello.python.starts_with(&environment.minor()), "{hello:?}");
+    assert_eq!(
+        ready.packages["executable"],
+        environment.python.display().to_string()
+    );
+    assert_eq!(
+        ready.packages["prefix"],
+        environment.path.display().to_string()
+    );
+    let path = ready.packages["path"].as_array().unwrap();
+    assert_eq!(path[0], "", "the working directory comes first: {path:?}");
+    assert!(path.last().unwrap().as_str().unwrap().ends_with("stand_in"));
+    bench.supervisor.shutdown().await;
+}
+
+#[tokio::test]
+async fn answers_come_back_to_whoever_asked() {
+    let bench = Bench::start(options());
+    let asked: Vec<_> = (0..50).map(|n| bench.echo(json!({ "n": n }))).collect();
+    for (n, answer) in (0..).zip(futures_util::future::join_all(asked).await) {
+        assert_eq!(answer.unwrap(), json!({ "n": n }));
+    }
+    let refused = bench
+        .send(super::bench::request("dance", Lane::Run, Value::Null))
+        .await
+        .unwrap()
+        .unwrap_err();
+    assert_eq!(refused.kind, "unknown_operation");
+    bench.supervisor.shutdown().await;
+}
+
+/// R55, R58: from 64 KiB to 8 MB, there and back, equal.
+#[tokio::test]
+async fn r58_large_payloads_go_both_ways() {
+    let bench = Bench::start(options());
+    for len in [64 << 10, 1 << 20, 5 << 20, 8 << 20] {
+        let text: String = (0..len / 8)
+            .map(|n| format!("{:08x}", n * 2_654_435))
+            .collect();
+        let value = json!({ "text": text });
+        assert!(
+            bench.echo(value.clone()).await.unwrap() == value,
+            "{len} bytes differ"
+        );
+    }
+    bench.supervisor.shutdown().await;
+}
+
+/// R57: whatever is printed on descriptors 1 and 2, by whomever, is output and
+/// never a frame.
+#[tokio::test]
+async fn r57_noise_never_corrupts_frames() {
+    let mut bench = Bench::start(options());
+    let source = r#"
+import ctypes, os, subprocess, sys
+print("from print")
+os.write(1, b"from descriptor 1\n")
+os.write(1, b"\x00\x00\x00\x05{bad}\n")
+sys.__stdout__.write("from the old stdout\n")
+libc = ctypes.CDLL(None)
+libc.puts(b"from libc"); libc.fflush(None)
+subprocess.run(["echo", "from a child"], check=True)
+os.write(2, b"from descriptor 2\n" + b"x" * 3_000_000)
+os.write(1, b"unfinished line")
+result = "done"
+"#;
+    let answer = bench
+        .send(cell(1, source, Lane::Main))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(answer["value"], "done");
+    // Everything written before the answer was told before it came.
+    let (mut out, mut err) = (String::new(), String::new());
+    while let Ok(told) = bench.told.try_recv() {
+        if let Told::Output(stderr, text) = told {
+            if stderr { &mut err } else { &mut out }.push_str(&text);
+        } else if let Told::Event(_, WorkerEvent::Log { text, .. }) = told {
+            panic!("a log record was made of noise: {text}");
+        }
+    }
+    for line in [
+        "from print\n",
+        "from descriptor 1\n",
+        "from the old stdout\n",
+        "from libc\n",
+        "from a child\n",
+        "unfinished line",
+    ] {
+        assert!(out.contains(line), "{line:?} is missing in {out:?}");
+    }
+    assert!(err.starts_with("from descriptor 2\n"));
+    assert_eq!(err.bytes().filter(|byte| *byte == b'x').count(), 3_000_000);
+    assert_eq!(bench.echo(json!(1)).await.unwrap(), json!(1));
+    bench.supervisor.shutdown().await;
+}
+
+#[tokio::test]
+async fn spans_come_in_order_before_the_answer() {
+    let mut bench = Bench::start(options());
+    let source = r#"
+for n in range(3):
+    _dspex.span_start(f"1-1-{n}", None, run, "module", "M", b'{"n": %d}' % n)
+    _dspex.span_end(f"1-1-{n}", b'{}', None if n else "ValueError: x")
+"#;
+    bench.cell(1, source).await.unwrap().unwrap();
+    let items = bench
+        .wait("spans", |told| match told {
+            Told::Event(_, WorkerEvent::Spans(items)) => Some(items),
+            _ => None,
+        })
+        .await;
+    let items = serde_json::to_value(items).unwrap();
+    let ids: Vec<&str> = items
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| item["id"].as_str().unwrap())
+        .collect();
+    assert_eq!(ids, ["1-1-0", "1-1-0", "1-1-1", "1-1-1", "1-1-2", "1-1-2"]);
+    assert_eq!(items[0]["inputs"], json!({ "n": 0 }));
+    assert_eq!(items[1]["error"], "ValueError: x");
+    assert!(items[0]["ns"].as_u64() <= items[1]["ns"].as_u64());
+    bench.supervisor.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_cell_asks_for_input_and_gets_it() {
+    let mut bench = Bench::start(options());
+    let running = bench.cell(
+        4,
+        "result = [_dspex.read_input(cell, 'name? ', False), _dspex.read_input(cell, '', True)]",
+    );
+    for reply in [Some("Ada".to_owned()), None] {
+        bench
+            .wait("the prompt", |told| match told {
+                Told::Event(_, WorkerEvent::InputRequest { .. }) => Some(()),
+                _ => None,
+            })
+            .await;
+        assert!(bench.supervisor.reply_input(reply));
+    }
+    let answer = running.await.unwrap().unwrap();
+    assert_eq!(answer["value"], json!(["Ada", null]));
+    assert!(!bench.supervisor.reply_input(None), "nobody asks any more");
+    bench.supervisor.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_fork_of_user_code_owns_no_frames() {
+    let bench = Bench::start(options());
+    let source = r#"
+import os
+child = os.fork()
+if child == 0:
+    _dspex.send("log", 0, b'{"level": "info", "text": "from the fork"}')
+    try:
+        os.write(3, b"garbage")
+        call()
+    except _dspex.TransportFailure as error:
+        os._exit(7 if "forked" in str(error) else 1)
+    os._exit(2)
+result = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+"#;
+    let mut bench = bench;
+    let answer = bench.cell(1, source).await.unwrap().unwrap();
+    assert_eq!(answer["value"], 7);
+    assert_eq!(bench.echo(json!(2)).await.unwrap(), json!(2));
+    while let Ok(told) = bench.told.try_recv() {
+        assert!(
+            !matches!(told, Told::Event(_, WorkerEvent::Log { .. })),
+            "{told:?}"
+        );
+    }
+    bench.supervisor.shutdown().await;
+}
