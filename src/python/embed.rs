@@ -115,7 +115,7 @@ pub(super) fn run_main(package: &Path) -> i32 {
     Python::attach(|py| {
         let done = (|| {
             let path = py.import("sys")?.getattr("path")?;
-            path.call_method1("append", (package,))?;
+            path.call_method1("append", (package.as_os_str(),))?;
             let worker = py.import("dspex_worker")?;
             // Like an interactive Python: the working directory first.
             path.call_method1("insert", (0, ""))?;

@@ -48,8 +48,8 @@ async fn answers_come_back_to_whoever_asked() {
 async fn r58_large_payloads_go_both_ways() {
     let bench = Bench::start(options());
     for len in [64 << 10, 1 << 20, 5 << 20, 8 << 20] {
-        let text: String = (0..len / 8)
-            .map(|n| format!("{:08x}", n * 2_654_435))
+        let text: String = (0_u64..len / 8)
+            .map(|n| format!("{:08x}", n.wrapping_mul(2_654_435_761) & 0xffff_ffff))
             .collect();
         let value = json!({ "text": text });
         assert!(
