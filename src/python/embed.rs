@@ -141,7 +141,7 @@ fn dispatch() {
                 let arguments = match piece {
                     gate::Piece::Answer(answer) => module::answer_arguments(py, answer),
                     gate::Piece::Chunk(chunk) => module::chunk_arguments(py, chunk),
-                    gate::Piece::Cancelled => module::cancelled_arguments(py),
+                    gate::Piece::Cancelled => Ok(module::cancelled_arguments(py)),
                 };
                 if let Err(error) = arguments.and_then(|arguments| callback.call1(py, arguments)) {
                     // A closed event loop: nobody waits any more.

@@ -419,8 +419,8 @@ pub(super) fn chunk_arguments(py: Python<'_>, chunk: LmChunk) -> PyResult<Callba
 }
 
 /// The end of a cancelled call, for a callback.
-pub(super) fn cancelled_arguments(py: Python<'_>) -> PyResult<CallbackArguments> {
-    Ok(failure_arguments(py, cancelled()))
+pub(super) fn cancelled_arguments(py: Python<'_>) -> CallbackArguments {
+    failure_arguments(py, cancelled())
 }
 
 fn failure_arguments(py: Python<'_>, error: PyErr) -> CallbackArguments {

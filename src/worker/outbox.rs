@@ -50,12 +50,12 @@ fn is_urgent(message: &ToWorker) -> bool {
         ToWorker::Interrupt { .. }
         | ToWorker::Cancel { .. }
         | ToWorker::InputReply { .. }
-        | ToWorker::LmChunk(_) => true,
+        | ToWorker::LmChunk(_)
+        | ToWorker::LmAnswer(LmAnswer::Failure { .. }) => true,
         ToWorker::LmAnswer(LmAnswer::Response { body, .. }) => {
             let (Body::Body(text) | Body::BodyBase64(text)) = body;
             text.len() < CHUNK_ABOVE / 2
         }
-        ToWorker::LmAnswer(LmAnswer::Failure { .. }) => true,
         _ => false,
     }
 }

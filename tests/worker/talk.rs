@@ -104,7 +104,7 @@ result = "done"
         assert!(out.contains(line), "{line:?} is missing in {out:?}");
     }
     assert!(err.starts_with("from descriptor 2\n"));
-    assert_eq!(err.bytes().filter(|byte| *byte == b'x').count(), 3_000_000);
+    assert_eq!(err.matches('x').count(), 3_000_000);
     assert_eq!(bench.echo(json!(1)).await.unwrap(), json!(1));
     bench.supervisor.shutdown().await;
 }
