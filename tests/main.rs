@@ -15,6 +15,7 @@ mod support;
 
 mod demo;
 mod doctor;
+mod command;
 mod gateway;
 mod protocol;
 mod pty;
