@@ -51,7 +51,6 @@ fn every_type_of_output_is_filled_and_demonstrations_are_followed() {
     let chat = text("triage_chat", None);
     assert_eq!(section(&chat, "team"), "heron");
     assert!(["True", "False"].contains(&section(&chat, "urgent").as_str()));
-    assert!(text("triage_xml", None).contains("<address><city>Oslo</city>"));
 }
 
 #[test]

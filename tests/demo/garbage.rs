@@ -47,7 +47,9 @@ proptest! {
         let body = json!({"model": "m", "messages": messages, "prompt": text, "input": text, "contents": [{"parts": [{"text": text}]}]});
         for path in PATHS {
             let response = ask(path, &body, rollout);
-            prop_assert_eq!(response.status, 200);
+            // Anthropic's format has no system role among its messages.
+            let refused = path.ends_with("/messages");
+            prop_assert_eq!(response.status, if refused { 400 } else { 200 });
             prop_assert!(serde_json::from_slice::<Value>(&response.body).is_ok());
         }
     }
@@ -55,7 +57,7 @@ proptest! {
     /// A DSPy prompt with a piece cut out or put in never breaks the reader.
     #[test]
     fn damaged_prompts_are_survived(name in 0..4_usize, at in 0.0..1.0_f64, length in 0..80_usize, put in "\\PC{0,20}") {
-        let name = ["triage_chat", "triage_json", "triage_xml", "rlm_2"][name];
+        let name = ["triage_chat", "triage_json", "cot_xml", "rlm_2"][name];
         let (url, mut body) = recorded(name);
         for message in body["messages"].as_array_mut().into_iter().flatten() {
             let text: Vec<char> = message["content"].as_str().unwrap_or_default().chars().collect();
