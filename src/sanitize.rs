@@ -54,10 +54,11 @@ fn rewrite(text: &str, sgr: bool) -> Cow<'_, str> {
 fn is_harmful(ch: char) -> bool {
     match ch {
         '\n' | '\t' => false,
-        '\u{0}'..='\u{1f}' | '\u{7f}'..='\u{9f}' => true,
-        // Marks, embeddings, overrides and isolates of the bidi algorithm, line
+        // Controls first. Marks, embeddings, overrides and isolates of the bidi algorithm, line
         // and paragraph separators, and invisible tags can hide or reorder text.
-        '\u{61c}'
+        '\u{0}'..='\u{1f}'
+        | '\u{7f}'..='\u{9f}'
+        | '\u{61c}'
         | '\u{200e}'
         | '\u{200f}'
         | '\u{2028}'..='\u{202e}'
@@ -72,7 +73,7 @@ fn push_visible(out: &mut String, ch: char) {
         _ if !is_harmful(ch) => out.push(ch),
         // Unicode has a picture of each ASCII control character.
         '\u{0}'..='\u{1f}' => {
-            out.push(char::from_u32(0x2400 + u32::from(ch)).unwrap_or('\u{fffd}'))
+            out.push(char::from_u32(0x2400 + u32::from(ch)).unwrap_or('\u{fffd}'));
         }
         '\u{7f}' => out.push('\u{2421}'),
         '\u{2028}' | '\u{2029}' => out.push('\n'),

@@ -175,3 +175,8 @@ fn response_of(state: &SessionState, run: u64) -> Document {
     let run = &state.runs[&RunId(run)];
     run.spans[0].exchanges[0].response.clone()
 }
+
+/// How often a byte occurs.
+fn count(bytes: &[u8], wanted: u8) -> usize {
+    bytes.split(|byte| *byte == wanted).count() - 1
+}

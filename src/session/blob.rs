@@ -106,10 +106,11 @@ impl Blobs {
             state.hold(sha, bytes);
             return (blob, Ok(()));
         };
-        let written = match state.waiting.is_empty() {
-            true => state.write(dir, sha, bytes),
+        let written = if state.waiting.is_empty() {
+            state.write(dir, sha, bytes)
+        } else {
             // What waits goes first: the disk was full a moment ago.
-            false => Err(io::ErrorKind::StorageFull.into()),
+            Err(io::ErrorKind::StorageFull.into())
         };
         if written.is_err() {
             state.hold(sha, bytes);
@@ -132,17 +133,14 @@ impl Blobs {
             }
             let _ = state.catch_up();
         }
-        let found = match (state.places.get(&sha).copied(), state.pack.clone()) {
-            (Some(place), Some(file)) => {
-                drop(state);
-                let mut bytes = vec![0; place.len as usize];
-                file.read_exact_at(&mut bytes, place.data).ok()?;
-                bytes
-            }
-            _ => {
-                drop(state);
-                fs::read(single(self.dir.as_deref()?, &blob.sha256)).ok()?
-            }
+        let packed = state.places.get(&sha).copied().zip(state.pack.clone());
+        drop(state);
+        let found = if let Some((place, file)) = packed {
+            let mut bytes = vec![0; place.len as usize];
+            file.read_exact_at(&mut bytes, place.data).ok()?;
+            bytes
+        } else {
+            fs::read(single(self.dir.as_deref()?, &blob.sha256)).ok()?
         };
         (<Sha>::from(Sha256::digest(&found)) == sha).then_some(found)
     }

@@ -151,6 +151,11 @@ fn read_lock(dir: &Path) -> LockInfo {
 /// Reads and checks `session.json`. A newer format is refused; a file that is
 /// damaged or missing beside a log is made up from the directory's name.
 pub fn read_header(dir: &Path) -> Result<Header, SessionError> {
+    // The version comes first: a newer file may have any other shape.
+    #[derive(Deserialize)]
+    struct Version {
+        format_version: u32,
+    }
     let path = dir.join("session.json");
     let fallback = Header {
         format_version: FORMAT_VERSION,
@@ -159,11 +164,6 @@ pub fn read_header(dir: &Path) -> Result<Header, SessionError> {
         created_ms: 0,
         passport: Passport::default(),
     };
-    // The version comes first: a newer file may have any other shape.
-    #[derive(Deserialize)]
-    struct Version {
-        format_version: u32,
-    }
     match read_bounded(&path, 1 << 20) {
         Ok(bytes) => {
             if let Ok(Version { format_version }) = serde_json::from_slice(&bytes)

@@ -82,22 +82,20 @@ pub fn scan(
             return Ok(found);
         }
         let text = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
-        match line::decode(text) {
-            Some(line) => {
-                each(at, line);
-                found.end += read;
-                found.torn = false;
-            }
-            None => {
-                let end = at + read;
-                let good = salvage(text, at, &mut each).unwrap_or(at);
-                let torn = good < at + text.len() as u64;
-                if torn {
-                    found.end = good;
-                }
-                found.lost(segment, found.end, end - found.end, torn);
-            }
+        if let Some(line) = line::decode(text) {
+            each(at, line);
+            found.end += read;
+            found.torn = false;
+            continue;
         }
+        let end = at + read;
+        let good = salvage(text, at, &mut each).unwrap_or(at);
+        // A line that lost only its newline is whole after all.
+        let torn = good < at + text.len() as u64;
+        if torn {
+            found.end = good;
+        }
+        found.lost(segment, found.end, end - found.end, torn);
     }
 }
 

@@ -3,7 +3,7 @@
 //! Only an invalid final line is ever cut off, and only after it was copied to
 //! `quarantine/`. Damage elsewhere is skipped, reported and kept.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
@@ -217,12 +217,11 @@ pub(super) fn to_event(
     let kind = line.kind.clone();
     let body = match serde_json::from_str::<Value>(line.d.get()) {
         Ok(mut d) => {
-            outline::inline(&kind, &mut d, &mut |blob| match text_of(blobs, blob) {
-                Some(text) => text,
-                None => {
+            outline::inline(&kind, &mut d, &mut |blob| {
+                text_of(blobs, blob).unwrap_or_else(|| {
                     report.missing_blobs += 1;
                     format!("[missing: {} bytes, SHA-256 {}]", blob.len, blob.sha256)
-                }
+                })
             });
             if line.newer {
                 EventBody::Unknown { kind, d }
@@ -256,8 +255,9 @@ fn text_of(blobs: &Blobs, blob: &BlobRef) -> Option<String> {
 
 /// The number of the last file of a log; 1 when there is none.
 pub(super) fn last_segment(dir: &Path) -> u32 {
-    (1..)
-        .take_while(|segment| fs::exists(log::segment_path(dir, *segment)).unwrap_or(false))
-        .last()
-        .unwrap_or(1)
+    let mut segment = 1;
+    while log::segment_path(dir, segment + 1).exists() {
+        segment += 1;
+    }
+    segment
 }
