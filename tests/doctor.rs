@@ -31,6 +31,28 @@ fn check<'a>(report: &'a Value, name: &str) -> &'a Value {
         .unwrap_or_else(|| panic!("no check `{name}` in {report}"))
 }
 
+/// R96: a complete environment passes every check, and the worker gets ready.
+#[test]
+fn a_complete_environment_passes() {
+    let outcome = Home::new().dspex(&["doctor"]);
+    let text = outcome.success();
+    for name in [
+        "environment",
+        "Python",
+        "dspy",
+        "ipython",
+        "worker",
+        "sessions",
+    ] {
+        assert!(
+            text.lines()
+                .any(|line| line.starts_with(&format!("✓ {name} "))),
+            "{name} is not ✓ in:\n{text}"
+        );
+    }
+    assert!(text.contains("ready in"), "{text}");
+}
+
 /// R96: an environment without DSPy fails, and is told the exact pip line.
 #[test]
 fn an_environment_without_dspy_fails_with_the_pip_line() {

@@ -13,9 +13,9 @@
 
 mod support;
 
+mod command;
 mod demo;
 mod doctor;
-mod command;
 mod gateway;
 mod protocol;
 mod pty;
