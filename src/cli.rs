@@ -37,6 +37,9 @@ pub struct Common {
     /// Open this session (id, unique beginning, name, or `latest`).
     #[arg(long, global = true, value_name = "ID")]
     pub session: Option<String>,
+    /// Make a new session with this name.
+    #[arg(long, global = true, value_name = "NAME", conflicts_with = "session")]
+    pub new: Option<String>,
     /// Keep sessions here instead of the XDG data directory.
     #[arg(long, global = true, value_name = "DIR")]
     pub sessions_dir: Option<PathBuf>,
@@ -127,9 +130,6 @@ pub struct ExecArgs {
 pub struct RunArgs {
     /// A `.py` file (plain or with `# %%` cells) or a command script.
     pub file: PathBuf,
-    /// Name of the new session.
-    #[arg(long)]
-    pub name: Option<String>,
     /// Arguments of the script (`sys.argv[1:]`).
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     pub args: Vec<String>,

@@ -16,6 +16,7 @@ mod support;
 mod command;
 mod demo;
 mod doctor;
+mod exec;
 mod gateway;
 mod protocol;
 mod pty;

@@ -8,7 +8,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 use super::open::{self, complain, print_line};
 use super::{Common, ExecArgs};
-use crate::app::{Core, OperationResult, SessionChoice};
+use crate::app::{Core, OperationResult};
 use crate::operation::{self, Operation, Route, TABLE, schema};
 use crate::protocol::error::OperationError;
 
@@ -53,10 +53,6 @@ async fn open_core(
     options.interactive = false;
     // One answer is all that is wanted: a standby would be started for nothing.
     options.standby = operation.is_none();
-    options.session = match &common.session {
-        Some(id) => SessionChoice::Open(id.clone()),
-        None => SessionChoice::Ephemeral,
-    };
     let mut core = Core::start(options).await?;
     if operation.is_some_and(|operation| operation.route != Route::Core) {
         core.warm_up();

@@ -58,9 +58,11 @@ pub(super) fn core_options(common: &Common) -> Result<CoreOptions, OperationErro
         .iter()
         .map(|spec| Fault::parse(spec))
         .collect::<Result<_, _>>()?;
-    if let Some(id) = &common.session {
-        options.session = SessionChoice::Open(id.clone());
-    }
+    options.session = match (&common.session, &common.new) {
+        (Some(id), _) => SessionChoice::Open(id.clone()),
+        (None, Some(name)) => SessionChoice::New(Some(name.clone())),
+        (None, None) => SessionChoice::Ephemeral,
+    };
     Ok(options)
 }
 

@@ -1,0 +1,135 @@
+//! `exec`: one operation, one JSON object, from the real binary.
+//!
+//! The first half needs no Python; the second runs real DSPy in a real worker on
+//! the demo LM.
+
+use std::collections::HashSet;
+
+use serde_json::{Value, json};
+
+use crate::support::{Home, dspex};
+
+/// R22: an unknown operation is an error object with near matches, exit 1.
+#[test]
+fn an_unknown_operation_names_what_is_near() {
+    let outcome = dspex(&["exec", "list_lm"]);
+    let answer = outcome.json();
+    assert_eq!(outcome.code, Some(1));
+    assert_eq!(answer["ok"], json!(false));
+    assert_eq!(answer["error"]["type"], "unknown_operation");
+    assert_eq!(answer["error"]["recovery"]["near"][0], "list_lms");
+}
+
+/// R97: every error carries type, class, message, traceback, context, recovery.
+#[test]
+fn errors_have_all_their_parts() {
+    for arguments in [
+        &["exec", "nope"][..],
+        &["exec", "select_lm", "{}"],
+        &["exec", "select_lm", "{"],
+        &["exec", "select_lm", r#"{"name": "nope"}"#],
+        &[
+            "exec",
+            "execute_program",
+            r#"{"program": "nope", "inputs": {}}"#,
+        ],
+        &["exec", "list_lms", "--session", "nope"],
+    ] {
+        let answer = dspex(arguments).json();
+        let error = answer["error"].as_object().unwrap();
+        let keys: HashSet<&str> = error.keys().map(String::as_str).collect();
+        for key in [
+            "type",
+            "class",
+            "message",
+            "traceback",
+            "context",
+            "recovery",
+        ] {
+            assert!(keys.contains(key), "{arguments:?} has no {key}");
+        }
+        assert!(
+            !error["message"].as_str().unwrap().contains('\n'),
+            "{arguments:?}"
+        );
+    }
+}
+
+/// R1: configuring a provider answers what was configured.
+#[test]
+fn configure_lm_answers_status_provider_and_model() {
+    let arguments = r#"{"provider": "openai", "model": "gpt-4o-mini", "temperature": 0.2}"#;
+    let answer = dspex(&["exec", "configure_lm", arguments]).json();
+    assert_eq!(answer["result"]["status"], "configured");
+    assert_eq!(answer["result"]["provider"], "openai");
+    assert_eq!(answer["result"]["model"], "openai/gpt-4o-mini");
+}
+
+/// R7: an unknown provider is an error; the process lives and does the next line.
+#[test]
+fn a_line_that_fails_does_not_end_the_process() {
+    let lines = concat!(
+        r#"{"operation": "configure_lm", "arguments": {"provider": "foo"}, "id": 1}"#,
+        "\nrubbish\n",
+        r#"{"operation": "list_lms", "id": 3}"#,
+        "\n"
+    );
+    let outcome = Home::new().dspex_with_input(&["exec", "--jsonl"], lines);
+    let answers: Vec<Value> = outcome
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(answers.len(), 3);
+    assert_eq!(
+        (&answers[0]["id"], &answers[0]["ok"]),
+        (&json!(1), &json!(false))
+    );
+    assert!(
+        answers[0]["error"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("foo")
+    );
+    assert_eq!(answers[1]["error"]["type"], "invalid_request");
+    assert_eq!(
+        (&answers[2]["id"], &answers[2]["ok"]),
+        (&json!(3), &json!(true))
+    );
+    assert_eq!(outcome.code, Some(1));
+}
+
+/// R8, R61: what is configured in a session is there when it is opened again.
+#[test]
+fn a_session_remembers_its_profiles() {
+    let home = Home::new();
+    let session = "memory";
+    home.dspex(&["exec", "list_lms", "--new", session])
+        .success();
+    let configure = r#"{"provider": "ollama", "model": "llama3", "name": "here"}"#;
+    home.dspex(&["exec", "configure_lm", configure, "--session", session])
+        .success();
+    let answer = home
+        .dspex(&["exec", "list_lms", "--session", session])
+        .json();
+    assert_eq!(answer["result"]["selected"], "here");
+}
+
+/// Operations that need no Python start no worker, and need no environment.
+#[test]
+fn no_python_is_needed_for_what_the_core_does() {
+    let mut home = Home::new();
+    home.set("DSPEX_VENV", "/nowhere");
+    home.dspex(&["exec", "list_lms"]).success();
+}
+
+/// D14: `exec --list` and `--schema` describe the whole table.
+#[test]
+fn the_table_describes_itself() {
+    let listed = dspex(&["exec", "--list"]);
+    let schemas = dspex(&["exec", "--schema"]).json();
+    assert_eq!(
+        listed.success().lines().count(),
+        schemas.as_array().unwrap().len()
+    );
+}
