@@ -1,1 +1,70 @@
-//! The full-screen workbench: its state, its keys, its drawing.
+//! The full screen: what is drawn and what keys do.
+//!
+//! [`Screen`] holds what only the screen knows (focus, scrolling, what is being
+//! written); everything else it reads from [`State`]. [`Screen::update`] turns
+//! input into actions and does no I/O; [`Screen::draw`] draws. [`run()`] is the
+//! loop that carries the actions out. Owns no session and no Python.
+
+mod code;
+mod context;
+mod data;
+mod explorer;
+mod form;
+mod input;
+mod keys;
+mod list;
+mod lm;
+mod look;
+mod markdown;
+mod messages;
+mod notebook;
+mod optimise;
+mod overlay;
+mod run;
+mod screen;
+mod sessions;
+mod signature;
+mod status;
+mod text;
+mod trace;
+
+pub use input::{Action, Input};
+pub use run::{Options, run};
+pub use screen::Screen;
+
+
+/// A screen that fills the room between the bars.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum View {
+    /// Explorer, notebook, trace.
+    #[default]
+    Main,
+    /// LM profiles.
+    Lm,
+    /// The signature editor.
+    Signature,
+    /// The trace alone.
+    Trace,
+    /// Optimisations.
+    Optimise,
+    /// Sessions.
+    Sessions,
+    /// Datasets.
+    Data,
+}
+
+/// What gets the keys in the main and trace views.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Focus {
+    /// The explorer.
+    Explorer,
+    /// The cells.
+    Notebook,
+    /// The cell being written.
+    #[default]
+    Editor,
+    /// The trace's tree.
+    Trace,
+    /// The tabs of a span.
+    Detail,
+}

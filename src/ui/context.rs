@@ -1,0 +1,140 @@
+//! What a pane gets when it handles input: the state to read, and a place to
+//! put what it wants done.
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+
+use super::input::Action;
+use super::{Focus, View};
+use crate::app::State;
+use crate::protocol::error::OperationError;
+use crate::session::event::Level;
+
+/// Why an operation was submitted: decides what its answer does.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Purpose {
+    /// Only a failure is worth a word.
+    Quiet,
+    /// Say this when it went well.
+    Say(String),
+    /// Completion of the editor's text of this revision.
+    Complete(u64),
+    /// The prompt of the signature editor, of this revision.
+    Prompt(u64),
+    /// DSPy's reading of an edited signature.
+    Signature(String),
+    /// The messages of an exchange, by key.
+    Messages(String, Part),
+    /// A connection test of this profile.
+    TestLm(String),
+    /// The list of sessions.
+    Sessions,
+    /// The answer of a try-out.
+    Try,
+}
+
+/// Which document of an exchange.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Part {
+    /// What was sent.
+    Request,
+    /// What came back.
+    Response,
+}
+
+/// A word to the person, shown in the hint line until the next key.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Toast {
+    /// How bad.
+    pub(crate) level: Level,
+    /// One sentence.
+    pub(crate) text: String,
+}
+
+/// Operations on their way.
+#[derive(Debug, Default)]
+pub(crate) struct Waiting {
+    purposes: HashMap<u64, Purpose>,
+    last_tag: u64,
+}
+
+impl Waiting {
+    /// What the answer with this tag is for; `None` when nobody waits any more.
+    pub(crate) fn take(&mut self, tag: u64) -> Option<Purpose> {
+        self.purposes.remove(&tag)
+    }
+
+    fn add(&mut self, purpose: Purpose) -> u64 {
+        self.last_tag += 1;
+        self.purposes.insert(self.last_tag, purpose);
+        self.last_tag
+    }
+}
+
+/// What a pane gets.
+pub(crate) struct Context<'a> {
+    /// What there is.
+    pub(crate) state: &'a State,
+    /// Whether it is a replay: nothing can be done, only looked at.
+    pub(crate) replay: bool,
+    /// What is to be done.
+    pub(crate) actions: Vec<Action>,
+    /// A word to say.
+    pub(crate) toast: Option<Toast>,
+    /// Where to go.
+    pub(crate) go: Option<View>,
+    /// What gets the focus.
+    pub(crate) focus: Option<Focus>,
+    /// A command line to carry out, without its colon.
+    pub(crate) command: Option<String>,
+    /// A signature to open.
+    pub(crate) open_signature: Option<String>,
+    /// Text for the editor.
+    pub(crate) insert: Option<String>,
+    pub(crate) waiting: &'a mut Waiting,
+}
+
+impl<'a> Context<'a> {
+    /// Nothing wanted yet.
+    pub(crate) fn new(state: &'a State, replay: bool, waiting: &'a mut Waiting) -> Self {
+        Self { state, replay, actions: Vec::new(), toast: None, go: None, focus: None, command: None, open_signature: None, insert: None, waiting }
+    }
+
+    /// Submits an operation.
+    pub(crate) fn submit(&mut self, purpose: Purpose, operation: &'static str, arguments: Value) {
+        if self.replay && operation != "read_document" && operation != "list_sessions" {
+            self.warn("this is a replay: nothing runs here; `q` leaves it");
+            return;
+        }
+        let tag = self.waiting.add(purpose);
+        self.actions.push(Action::Submit { tag, operation, arguments });
+    }
+
+    /// Says something good to know.
+    pub(crate) fn say(&mut self, text: impl Into<String>) {
+        self.toast = Some(Toast { level: Level::Info, text: text.into() });
+    }
+
+    /// Says that something cannot be done.
+    pub(crate) fn warn(&mut self, text: impl Into<String>) {
+        self.toast = Some(Toast { level: Level::Warning, text: text.into() });
+    }
+
+    /// Says what failed and what to do.
+    pub(crate) fn fail(&mut self, error: &OperationError) {
+        self.toast = Some(Toast { level: Level::Error, text: sentence(error) });
+    }
+}
+
+/// An error in one line: sentence, near matches, remedy.
+pub(crate) fn sentence(error: &OperationError) -> String {
+    let mut text = error.message.clone();
+    if !error.recovery.near.is_empty() {
+        text.push_str(&format!(" — did you mean {}?", error.recovery.near.join(", ")));
+    }
+    if !error.recovery.hint.is_empty() {
+        text.push_str(&format!(" → {}", error.recovery.hint));
+    }
+    text
+}

@@ -1,0 +1,194 @@
+//! A cell as lines: source, outputs, prediction boxes, errors.
+
+use ratatui::text::{Line, Span};
+use serde_json::{Map, Value};
+
+use crate::protocol::error::OperationError;
+use crate::sanitize;
+use crate::session::event::{CellKind, Output, RunStatus};
+use crate::session::state::Cell;
+use crate::theme::{Role, Theme};
+use crate::ui::{code, look, markdown, text};
+
+/// Lines shown of one output before it is folded.
+const FOLDED: usize = 40;
+/// Lines made of one output at most, unfolded; the session keeps all of it.
+const UNFOLDED: usize = 5_000;
+/// Columns before the text.
+pub(crate) const MARGIN: usize = 5;
+
+/// The MIME type of DSPy predictions.
+const PREDICTION: &str = "application/vnd.dspex.prediction+json";
+
+/// A cell as lines of at most `columns`.
+pub(crate) fn lines(cell: &Cell, columns: usize, theme: &Theme, unfolded: bool) -> Vec<Line<'static>> {
+    let room = columns.saturating_sub(MARGIN).max(8);
+    let mut out = source(cell, columns, room, theme);
+    for output in &cell.outputs {
+        let body = self::output(output, room, theme, unfolded);
+        out.extend(body.into_iter().map(|mut line| {
+            line.spans.insert(0, Span::raw(" ".repeat(MARGIN)));
+            line
+        }));
+    }
+    match cell.status {
+        RunStatus::Interrupted => out.push(note("interrupted", Role::Warn, theme)),
+        RunStatus::Died => out.push(note("its worker ended before it was done: run it again with `r`", Role::Error, theme)),
+        _ => {}
+    }
+    out
+}
+
+fn note(words: &str, role: Role, theme: &Theme) -> Line<'static> {
+    Line::from(vec![Span::raw(" ".repeat(MARGIN)), Span::styled(words.to_owned(), theme.style(role))])
+}
+
+fn source(cell: &Cell, columns: usize, room: usize, theme: &Theme) -> Vec<Line<'static>> {
+    let (_, role) = look::sign(cell.status);
+    let role = if cell.status == RunStatus::Ok { Role::InputMark } else { role };
+    let mark = format!("{:<MARGIN$}", format!("[{}]", if cell.status == RunStatus::Running { "*".to_owned() } else { cell.id.0.to_string() }));
+    let body = if cell.kind == CellKind::Markdown {
+        markdown::lines(&cell.source, room, theme)
+    } else {
+        text::wrap(code::lines(cell.source.trim_end(), theme), room)
+    };
+    let mut out = Vec::with_capacity(body.len());
+    for (at, mut line) in body.into_iter().enumerate() {
+        let mark = if at == 0 { mark.clone() } else { " ".repeat(MARGIN) };
+        line.spans.insert(0, Span::styled(mark, theme.style(role)));
+        out.push(line);
+    }
+    if let (Some(first), Some(ms)) = (out.first_mut(), cell.duration_ms) {
+        let took = text::duration(ms);
+        let free = columns.saturating_sub(first.width() + took.len());
+        if free >= 2 {
+            first.spans.push(Span::raw(" ".repeat(free)));
+            first.spans.push(Span::styled(took, theme.style(Role::Dim)));
+        }
+    }
+    out
+}
+
+fn output(output: &Output, room: usize, theme: &Theme, unfolded: bool) -> Vec<Line<'static>> {
+    let colour = theme.name != "mono";
+    match output {
+        Output::Stream { stderr, text } => {
+            let role = if *stderr { Role::Stderr } else { Role::Text };
+            long(text, room, unfolded, theme, |part| text::coloured(part, theme.style(role), room, colour))
+        }
+        Output::Display { data, .. } | Output::Result { data } => bundle(data, room, theme, unfolded),
+        Output::Error { error } => self::error(error, room, theme, unfolded),
+        Output::Input { prompt, text } => {
+            vec![Line::from(vec![
+                Span::styled(sanitize::one_line(prompt).into_owned(), theme.style(Role::Dim)),
+                Span::styled(sanitize::one_line(text).into_owned(), theme.style(Role::Text)),
+            ])]
+        }
+        Output::Clear { .. } => Vec::new(),
+    }
+}
+
+/// Draws the first lines of a text, or many of them, and says what is left out.
+/// Only what is drawn is looked at, so that a huge output costs nothing.
+fn long(
+    text: &str,
+    room: usize,
+    unfolded: bool,
+    theme: &Theme,
+    draw: impl Fn(&str) -> Vec<Line<'static>>,
+) -> Vec<Line<'static>> {
+    let limit = if unfolded { UNFOLDED } else { FOLDED };
+    let bytes = limit * room.max(80) * 4;
+    let by_lines = text.match_indices('\n').nth(limit - 1).map_or(text.len(), |(at, _)| at);
+    let mut end = by_lines.min(bytes).min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let (head, rest) = text.split_at(end);
+    let mut lines = draw(head);
+    lines.truncate(limit);
+    if !rest.trim_end_matches('\n').is_empty() {
+        let more = rest.lines().count();
+        let how = if unfolded { "`y` copies all of it" } else { "`o` unfolds" };
+        lines.push(Line::styled(format!("… {} more lines · {how}", text::count(more as u64)), theme.style(Role::Dim)));
+    }
+    lines
+}
+
+fn bundle(data: &Map<String, Value>, room: usize, theme: &Theme, unfolded: bool) -> Vec<Line<'static>> {
+    if let Some(Value::Object(fields)) = data.get(PREDICTION) {
+        let fields = match fields.get("outputs") {
+            Some(Value::Object(outputs)) => outputs,
+            _ => fields,
+        };
+        return boxed("Prediction", fields, room, theme);
+    }
+    if let Some(Value::String(markdown)) = data.get("text/markdown") {
+        return markdown::lines(markdown, room, theme);
+    }
+    let plain = data.get("text/plain").map(text::value).unwrap_or_default();
+    long(&plain, room, unfolded, theme, |part| {
+        text::coloured(part, theme.style(Role::Text), room, theme.name != "mono")
+    })
+}
+
+/// Fields in a frame: names aligned, values wrapped beside them.
+pub(crate) fn boxed(title: &str, fields: &Map<String, Value>, room: usize, theme: &Theme) -> Vec<Line<'static>> {
+    let border = theme.style(Role::Border);
+    let names = fields.keys().map(|key| text::width(key)).max().unwrap_or(0).min(room / 3);
+    let inner = room.saturating_sub(names + 6).max(1);
+    let rule = |n: usize| "─".repeat(n);
+    let head = room.saturating_sub(text::width(title) + 5);
+    let mut out = vec![Line::from(vec![
+        Span::styled("╭─ ", border),
+        Span::styled(title.to_owned(), theme.style(Role::Label)),
+        Span::styled(format!(" {}╮", rule(head)), border),
+    ])];
+    for (name, value) in fields {
+        let value = match value {
+            Value::String(text) => text.clone(),
+            Value::Array(_) | Value::Object(_) => serde_json::to_string_pretty(value).unwrap_or_default(),
+            other => other.to_string(),
+        };
+        let mut lines = text::plain(&value, theme.style(Role::Text), inner);
+        if lines.is_empty() {
+            lines.push(Line::default());
+        }
+        for (at, line) in lines.into_iter().enumerate() {
+            let name = if at == 0 { name.as_str() } else { "" };
+            let fill = inner.saturating_sub(line.width());
+            let mut spans = vec![
+                Span::styled("│ ", border),
+                Span::styled(text::pad(name, names), theme.style(Role::Accent)),
+                Span::raw("  "),
+            ];
+            spans.extend(line.spans.into_iter().map(|span| span.patch_style(line.style)));
+            spans.push(Span::styled(format!("{} │", " ".repeat(fill)), border));
+            out.push(Line::from(spans));
+        }
+    }
+    out.push(Line::styled(format!("╰{}╯", rule(room.saturating_sub(2))), border));
+    out
+}
+
+/// An error: sentence, remedy, traceback folded.
+pub(crate) fn error(error: &OperationError, room: usize, theme: &Theme, unfolded: bool) -> Vec<Line<'static>> {
+    let mut out = text::plain(&format!("✗ {}: {}", error.kind, error.message), theme.style(Role::Error), room);
+    if !error.recovery.near.is_empty() {
+        out.extend(text::plain(&format!("did you mean {}?", error.recovery.near.join(", ")), theme.style(Role::Warn), room));
+    }
+    if !error.recovery.hint.is_empty() {
+        out.extend(text::plain(&format!("→ {}", error.recovery.hint), theme.style(Role::Accent), room));
+    }
+    if !error.traceback.is_empty() {
+        let whole = error.traceback.join("\n");
+        let n = whole.lines().count();
+        if unfolded {
+            out.push(Line::styled(format!("▾ traceback · {n} lines"), theme.style(Role::Dim)));
+            out.extend(text::coloured(&whole, theme.style(Role::Text), room, theme.name != "mono"));
+        } else {
+            out.push(Line::styled(format!("▸ traceback · {n} lines · `o` unfolds"), theme.style(Role::Dim)));
+        }
+    }
+    out
+}

@@ -1,0 +1,296 @@
+//! The loop: messages before input, one frame for many changes, no timer at rest.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use crossterm::event::{Event as TerminalEvent, EventStream};
+use futures_util::StreamExt as _;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+use super::input::{Action, Input};
+use super::screen::Screen;
+use crate::app::{Core, OperationResult, State};
+use crate::protocol::error::OperationError;
+use crate::session::reader::SessionReader;
+use crate::session::replay::Replay;
+use crate::session::catalog;
+use crate::terminal::{self, Guard};
+use crate::theme::{Depth, Theme};
+
+/// Between two frames at least: 60 a second.
+const FRAME: Duration = Duration::from_millis(16);
+/// How often elapsed times are drawn anew while something runs.
+const CLOCK: Duration = Duration::from_millis(250);
+/// How long a core goes on without a screen for its runs to end.
+const DETACHED: Duration = Duration::from_secs(24 * 3600);
+
+/// How the screen is to be opened.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// `dark`, `light`, or a file.
+    pub theme: Option<String>,
+    /// Folder of the person's own themes.
+    pub themes: Option<PathBuf>,
+    /// Where sessions are kept.
+    pub sessions: Option<PathBuf>,
+    /// Open this session as a replay.
+    pub replay: Option<PathBuf>,
+}
+
+/// Why the loop ended.
+enum End {
+    Quit,
+    /// The terminal went away (SIGHUP, or it cannot be read any more).
+    Gone,
+    Terminated,
+}
+
+/// Opens the workbench on this terminal and runs it until it is left.
+///
+/// # Errors
+/// When there is no terminal, or it cannot be set.
+pub async fn run(mut core: Core, options: Options) -> Result<ExitCode, OperationError> {
+    terminal::check()?;
+    let theme = Theme::named(options.theme.as_deref().unwrap_or("dark"), options.themes.as_deref())
+        .map_err(|error| OperationError::invalid("unknown_theme", error.to_string()))?
+        .at_depth(Depth::detect(|name| std::env::var(name).ok()));
+    let cannot = |error: std::io::Error| OperationError::internal(format!("the terminal cannot be set: {error}"));
+    let mut guard = Guard::take().map_err(cannot)?;
+    let mut screen = Screen::new(theme);
+    let mut replay = match &options.replay {
+        Some(dir) => Some(Showing::open(dir)?),
+        None => None,
+    };
+    draw(&mut guard, &mut screen, core.state(), replay.as_ref()).map_err(cannot)?;
+    // Only now what is slow: the first frame is on the screen.
+    if replay.is_none() {
+        core.warm_up();
+    }
+    let end = work(&mut core, &mut guard, &mut screen, &mut replay, &options).await;
+    drop(guard);
+    let code = match end {
+        End::Quit => ExitCode::SUCCESS,
+        End::Gone => ExitCode::from(129),
+        End::Terminated => ExitCode::from(143),
+    };
+    if !matches!(end, End::Terminated) {
+        core.run_headless(DETACHED).await;
+    }
+    core.close().await;
+    Ok(code)
+}
+
+/// A replay on show.
+struct Showing {
+    replay: Replay,
+    state: State,
+    playing: bool,
+}
+
+impl Showing {
+    fn open(dir: &std::path::Path) -> Result<Self, OperationError> {
+        let reader = SessionReader::open(dir)?;
+        let mut replay = Replay::new(reader);
+        let end = replay.len();
+        replay.jump(end);
+        let mut showing = Self { replay, state: State::default(), playing: false };
+        showing.look();
+        Ok(showing)
+    }
+
+    /// Takes the replay's state over to where the screen reads it.
+    fn look(&mut self) {
+        self.state.session = self.replay.state().clone();
+        self.state.session_id = self.replay.reader().header().id.clone();
+    }
+
+    fn seek(&mut self, to: u64) {
+        let at = self.replay.position() as u64;
+        if to == at + 1 {
+            let _ = self.replay.step();
+        } else {
+            self.replay.jump(to as usize);
+        }
+        self.look();
+    }
+}
+
+fn draw(guard: &mut Guard, screen: &mut Screen, state: &State, replay: Option<&Showing>) -> std::io::Result<()> {
+    let position = replay.map(|it| (it.replay.position() as u64, it.replay.len() as u64));
+    screen.set_replay(position);
+    let state = replay.map_or(state, |it| &it.state);
+    // Synchronised: the terminal shows whole frames only.
+    crossterm::queue!(guard.tui.backend_mut(), crossterm::terminal::BeginSynchronizedUpdate)?;
+    guard.tui.draw(|frame| screen.draw(state, frame))?;
+    crossterm::execute!(guard.tui.backend_mut(), crossterm::terminal::EndSynchronizedUpdate)
+}
+
+async fn work(core: &mut Core, guard: &mut Guard, screen: &mut Screen, replay: &mut Option<Showing>, options: &Options) -> End {
+    let (Ok(mut hangup), Ok(mut terminate)) = (signal(SignalKind::hangup()), signal(SignalKind::terminate())) else {
+        return End::Gone;
+    };
+    let (answer_tx, mut answers) = mpsc::unbounded_channel::<(u64, OperationResult)>();
+    let mut events = EventStream::new();
+    let mut drawn = Instant::now();
+    let mut dirty = false;
+    let mut pending: Vec<Input> = vec![Input::StateChanged];
+    loop {
+        let clock = screen.wants_clock(core.state()) && replay.is_none();
+        let wait = replay.as_mut().filter(|it| it.playing).map(|it| it.replay.wait(1.0).unwrap_or_default().min(Duration::from_secs(1)));
+        let mut todo: Vec<Action> = Vec::new();
+        for input in pending.drain(..) {
+            let state = replay.as_ref().map_or(core.state(), |it| &it.state);
+            todo.extend(screen.update(state, input));
+            dirty = true;
+        }
+        for action in todo {
+            match action {
+                Action::Quit => return End::Quit,
+                Action::Submit { tag, operation, arguments } => {
+                    let answer_tx = answer_tx.clone();
+                    if let Some(showing) = replay.as_ref()
+                        && operation == "read_document"
+                    {
+                        let _ = answer_tx.send((tag, read_document(showing, &arguments)));
+                        continue;
+                    }
+                    let answer = core.handle().submit(operation, arguments);
+                    tokio::spawn(async move {
+                        let result = answer.await.unwrap_or_else(|_| Err(OperationError::internal("the workbench is shutting down")));
+                        let _ = answer_tx.send((tag, result));
+                    });
+                }
+                Action::Suspend => {
+                    drop(events);
+                    let _ = guard.leave();
+                    let _ = nix::sys::signal::raise(nix::sys::signal::Signal::SIGTSTP);
+                    let _ = guard.enter();
+                    events = EventStream::new();
+                }
+                Action::EditExternally(text) => {
+                    drop(events);
+                    let _ = guard.leave();
+                    let edited = edit(&text);
+                    let _ = guard.enter();
+                    events = EventStream::new();
+                    if let Some(edited) = edited {
+                        pending.push(Input::Edited(edited));
+                    }
+                }
+                Action::Copy(text) => drop(guard.copy(&text)),
+                Action::Bell => drop(guard.bell()),
+                Action::CatchMouse(catch) => drop(guard.catch_mouse(catch)),
+                Action::Redraw => drop(guard.tui.clear()),
+                Action::Replay(id) => {
+                    let root = crate::paths::sessions_dir(options.sessions.as_deref());
+                    let dir = root.ok().and_then(|root| catalog::resolve(&root, &id).ok());
+                    match dir.map(|dir| Showing::open(&dir)) {
+                        Some(Ok(showing)) => {
+                            *replay = Some(showing);
+                            pending.push(Input::StateChanged);
+                        }
+                        Some(Err(error)) => pending.push(Input::Failed(error)),
+                        None => pending.push(Input::Failed(OperationError::invalid("unknown_session", format!("there is no session `{id}` any more")))),
+                    }
+                }
+                Action::Seek(to) => {
+                    if let Some(showing) = replay {
+                        showing.playing = false;
+                        showing.seek(to);
+                        pending.push(Input::StateChanged);
+                    }
+                }
+                Action::Play => {
+                    if let Some(showing) = replay {
+                        showing.playing = !showing.playing;
+                        if showing.replay.position() == showing.replay.len() {
+                            showing.seek(0);
+                        }
+                    }
+                }
+                Action::LeaveReplay => {
+                    if options.replay.is_some() {
+                        return End::Quit;
+                    }
+                    *replay = None;
+                    pending.push(Input::StateChanged);
+                }
+            }
+            dirty = true;
+        }
+        if !pending.is_empty() {
+            continue;
+        }
+        let rest = FRAME.saturating_sub(drawn.elapsed());
+        if dirty && rest.is_zero() {
+            if draw(guard, screen, core.state(), replay.as_ref()).is_err() {
+                return End::Gone;
+            }
+            drawn = Instant::now();
+            dirty = false;
+        }
+        // Messages before input: what a key meets is the newest state.
+        tokio::select! {
+            biased;
+            _ = hangup.recv() => return End::Gone,
+            _ = terminate.recv() => return End::Terminated,
+            message = core.next() => {
+                core.dispatch(message);
+                pending.push(Input::StateChanged);
+            }
+            Some((tag, result)) = answers.recv() => pending.push(Input::Answered { tag, result }),
+            event = events.next() => match event {
+                Some(Ok(TerminalEvent::Key(key))) => {
+                    pending.push(Input::Key(key));
+                    // A key is answered at once, not at the next frame's time.
+                    drawn = drawn.checked_sub(FRAME).unwrap_or(drawn);
+                }
+                Some(Ok(TerminalEvent::Mouse(mouse))) => pending.push(Input::Mouse(mouse)),
+                Some(Ok(TerminalEvent::Paste(text))) => pending.push(Input::Paste(text)),
+                Some(Ok(TerminalEvent::Resize(width, height))) => pending.push(Input::Resize(width, height)),
+                Some(Ok(_)) => {}
+                Some(Err(_)) | None => return End::Gone,
+            },
+            () = tokio::time::sleep(rest), if dirty => {}
+            () = tokio::time::sleep(wait.unwrap_or_default()), if wait.is_some() => {
+                if let Some(showing) = replay {
+                    if showing.replay.step().is_none() {
+                        showing.playing = false;
+                    }
+                    showing.look();
+                }
+                pending.push(Input::StateChanged);
+            }
+            () = tokio::time::sleep(CLOCK), if clock => {
+                pending.push(Input::Clock(jiff::Timestamp::now().as_millisecond()));
+            }
+        }
+    }
+}
+
+/// A recorded body of the session on show.
+fn read_document(showing: &Showing, arguments: &serde_json::Value) -> OperationResult {
+    let document = arguments.get("document").cloned().unwrap_or_default();
+    let document = serde_json::from_value(document).map_err(|error| OperationError::internal(error.to_string()))?;
+    let missing = || OperationError::invalid("unknown_document", "this body is not in the session's record");
+    let bytes = showing.replay.document(&document).ok_or_else(missing)?;
+    Ok(serde_json::json!({"text": String::from_utf8_lossy(&bytes)}))
+}
+
+/// Lets the person edit a text in their own editor; `None` when that failed.
+fn edit(text: &str) -> Option<String> {
+    use std::io::Write as _;
+    let path = std::env::temp_dir().join(format!("dspex-cell-{}.py", std::process::id()));
+    let mut options = std::fs::OpenOptions::new();
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let _ = std::fs::remove_file(&path);
+    options.write(true).create_new(true).open(&path).ok()?.write_all(text.as_bytes()).ok()?;
+    let editor = std::env::var("VISUAL").or_else(|_| std::env::var("EDITOR")).unwrap_or_else(|_| "vi".to_owned());
+    let mut words = editor.split_whitespace();
+    let done = std::process::Command::new(words.next()?).args(words).arg(&path).status();
+    let edited = std::fs::read_to_string(&path).ok();
+    let _ = std::fs::remove_file(&path);
+    edited.filter(|_| done.is_ok_and(|it| it.success()))
+}

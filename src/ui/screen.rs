@@ -1,0 +1,627 @@
+//! The screen as a whole: which view, which focus, where input goes.
+
+use crossterm::event::{KeyEvent, KeyEventKind, MouseButton, MouseEvent, MouseEventKind};
+use ratatui::Frame;
+use ratatui::layout::{Constraint, Layout, Position, Rect};
+use ratatui::text::Line;
+use serde_json::{Value, json};
+
+use super::context::{Context, Purpose, Toast, Waiting};
+use super::explorer::Explorer;
+use super::input::{Action, Input};
+use super::keys::{self, Act, Scope};
+use super::look::Look;
+use super::notebook::Notebook;
+use super::overlay::{Outcome, Overlay};
+use super::trace::Trace;
+use super::{Focus, View, data, lm, optimise, sessions, signature, status};
+use crate::app::{OperationResult, State};
+use crate::theme::{Role, Theme};
+
+/// Below this the panes cannot be read.
+const LEAST: (u16, u16) = (40, 10);
+
+/// What only the screen knows.
+#[derive(Debug, Default)]
+pub struct Screen {
+    theme: Theme,
+    view: View,
+    focus: Focus,
+    zoom: bool,
+    overlay: Option<Overlay>,
+    toast: Option<Toast>,
+    notebook: Notebook,
+    explorer: Explorer,
+    trace: Trace,
+    lm: lm::Lm,
+    signature: signature::Signature,
+    optimise: optimise::Optimise,
+    sessions: sessions::Sessions,
+    data: data::Data,
+    waiting: Waiting,
+    mouse_released: bool,
+    now_ms: i64,
+    n_notes: usize,
+    n_cells: usize,
+    areas: Areas,
+    /// Position and length of the replay, when it is one.
+    replay: Option<(u64, u64)>,
+}
+
+/// Where the panes were drawn.
+#[derive(Debug, Default, Clone, Copy)]
+struct Areas {
+    explorer: Rect,
+    notebook: Rect,
+    trace: Rect,
+}
+
+impl Screen {
+    /// A screen in these colours.
+    pub fn new(theme: Theme) -> Self {
+        Self { theme, ..Self::default() }
+    }
+
+    /// Marks it as a replay at this event of so many.
+    pub fn set_replay(&mut self, replay: Option<(u64, u64)>) {
+        if replay.is_some() && self.replay.is_none() {
+            self.view = View::Main;
+            self.focus = Focus::Notebook;
+        }
+        self.replay = replay;
+    }
+
+    /// Takes input in and answers what is to be done. Does no I/O.
+    pub fn update(&mut self, state: &State, input: Input) -> Vec<Action> {
+        let mut waiting = std::mem::take(&mut self.waiting);
+        let mut cx = Context::new(state, self.replay.is_some(), &mut waiting);
+        match input {
+            Input::Key(key) if key.kind == KeyEventKind::Release => {}
+            Input::Key(key) => {
+                self.toast = None;
+                self.key(key, &mut cx);
+            }
+            Input::Mouse(mouse) => self.mouse(mouse, &mut cx),
+            Input::Paste(text) => self.paste(&text),
+            Input::Resize(..) => {}
+            Input::Answered { tag, result } => {
+                if let Some(purpose) = cx.waiting.take(tag) {
+                    self.answered(purpose, result, &mut cx);
+                }
+            }
+            Input::Edited(text) => {
+                let target = self.notebook.editor.target;
+                self.notebook.editor.set(text.trim_end(), target);
+            }
+            Input::Failed(error) => cx.fail(&error),
+            Input::StateChanged => self.state_changed(&mut cx),
+            Input::Clock(now) => self.now_ms = now,
+        }
+        for _ in 0..4 {
+            if let Some(line) = cx.command.take() {
+                self.command(&line, &mut cx);
+            }
+            if let Some(view) = cx.go.take() {
+                self.open(view, &mut cx);
+            }
+        }
+        if let Some(focus) = cx.focus.take() {
+            self.view = if matches!(focus, Focus::Trace | Focus::Detail) && self.view == View::Trace { View::Trace } else { View::Main };
+            self.focus = focus;
+        }
+        if let Some(text) = cx.insert.take() {
+            self.notebook.editor.insert(&text);
+        }
+        if cx.toast.is_some() {
+            self.toast = cx.toast.take();
+        }
+        let actions = cx.actions;
+        self.waiting = waiting;
+        actions
+    }
+
+    /// Whether time must be shown going on.
+    pub fn wants_clock(&self, state: &State) -> bool {
+        self.replay.is_none() && status::running(state).is_some()
+    }
+
+    fn scopes(&self) -> Vec<Scope> {
+        let mut scopes = Vec::new();
+        if self.replay.is_some() && self.view == View::Main {
+            scopes.push(Scope::Replay);
+        }
+        match (self.view, self.focus) {
+            (View::Main, Focus::Editor) => scopes.push(Scope::Editor),
+            (View::Main, Focus::Notebook) => scopes.extend([Scope::Cells, Scope::Lists]),
+            (View::Main, Focus::Explorer) => scopes.extend([Scope::Explorer, Scope::Lists]),
+            (View::Main | View::Trace, Focus::Detail) => scopes.extend([Scope::Detail, Scope::Lists]),
+            (View::Main | View::Trace, _) => scopes.extend([Scope::Trace, Scope::Lists]),
+            (View::Lm, _) => scopes.extend(if self.lm.writing() { vec![Scope::Form] } else { vec![Scope::Lm, Scope::Lists] }),
+            (View::Signature, _) => scopes.extend(if self.signature.writing() { vec![Scope::Form] } else { vec![Scope::Signature, Scope::Lists] }),
+            (View::Optimise, _) => scopes.extend(if self.optimise.writing() { vec![Scope::Form] } else { vec![Scope::Optimise, Scope::Lists] }),
+            (View::Sessions, _) => scopes.extend(if self.sessions.writing() { vec![Scope::Form] } else { vec![Scope::Sessions, Scope::Lists] }),
+            (View::Data, _) => scopes.extend(if self.data.writing() { vec![Scope::Form] } else { vec![Scope::Data, Scope::Lists] }),
+        }
+        scopes.push(Scope::Everywhere);
+        scopes
+    }
+
+    fn key(&mut self, key: KeyEvent, cx: &mut Context<'_>) {
+        if let Some(mut overlay) = self.overlay.take() {
+            match overlay.key(key, cx) {
+                Outcome::Stay => self.overlay = Some(overlay),
+                Outcome::Close => {}
+                Outcome::Do(act) => self.act(act, key, cx),
+                Outcome::Command(line) => cx.command = Some(line),
+                Outcome::Quit => cx.actions.push(Action::Quit),
+            }
+            return;
+        }
+        let scopes = self.scopes();
+        match keys::lookup(&scopes, key) {
+            Some(act) => self.act(act, key, cx),
+            None => self.other_key(key, cx),
+        }
+    }
+
+    /// A key that is not in the table goes to the text field, if there is one.
+    fn other_key(&mut self, key: KeyEvent, cx: &mut Context<'_>) {
+        match self.view {
+            View::Main if self.focus == Focus::Editor => {
+                let empty = self.notebook.editor.is_empty();
+                if empty && key.code == crossterm::event::KeyCode::Char('?') {
+                    self.overlay = Some(Overlay::help(&self.scopes()));
+                } else {
+                    self.notebook.editor.key(key, cx);
+                }
+            }
+            View::Lm => self.lm.key(key),
+            View::Signature => self.signature.key(key, cx),
+            View::Optimise => self.optimise.key(key),
+            View::Sessions => self.sessions.key(key),
+            View::Data => self.data.key(key),
+            _ => {}
+        }
+    }
+
+    fn act(&mut self, act: Act, key: KeyEvent, cx: &mut Context<'_>) {
+        match act {
+            Act::Help => self.overlay = Some(Overlay::help(&self.scopes())),
+            Act::Palette => self.overlay = Some(Overlay::palette(cx.state)),
+            Act::CommandLine => self.overlay = Some(Overlay::command_line()),
+            Act::Quit => self.quit(cx),
+            Act::Suspend => cx.actions.push(Action::Suspend),
+            Act::Interrupt => self.interrupt(cx),
+            Act::Zoom => self.zoom = !self.zoom,
+            Act::Open(view) => {
+                let view = if self.view == view { View::Main } else { view };
+                self.open(view, cx);
+            }
+            Act::FocusExplorer => cx.focus = Some(Focus::Explorer),
+            Act::FocusNotebook => cx.focus = Some(if self.replay.is_some() { Focus::Notebook } else { Focus::Editor }),
+            Act::FocusTrace => cx.focus = Some(Focus::Trace),
+            Act::Mouse => {
+                self.mouse_released = !self.mouse_released;
+                cx.actions.push(Action::CatchMouse(!self.mouse_released));
+                cx.say(if self.mouse_released { "the mouse is the terminal's: select text; F12 catches it again" } else { "the mouse works in the panes again" });
+            }
+            Act::Redraw if self.view != View::Sessions => cx.actions.push(Action::Redraw),
+            _ => self.pane_act(act, key, cx),
+        }
+    }
+
+    fn pane_act(&mut self, act: Act, key: KeyEvent, cx: &mut Context<'_>) {
+        if self.replay.is_some() && self.view == View::Main && self.replay_act(act, cx) {
+            return;
+        }
+        let done = match self.view {
+            View::Main | View::Trace => self.main_act(act, cx),
+            View::Lm => self.lm.act(act, cx),
+            View::Signature => self.signature.act(act, cx),
+            View::Optimise => match self.optimise.act(act, cx) {
+                Some(run) => {
+                    self.trace.pin(run);
+                    self.focus = Focus::Trace;
+                    self.view = View::Trace;
+                    true
+                }
+                None => self.optimise.took(),
+            },
+            View::Sessions => self.sessions.act(act, cx),
+            View::Data => self.data.act(act, cx),
+        };
+        if done {
+            return;
+        }
+        match act {
+            Act::Back => {
+                self.zoom = false;
+                cx.go = Some(View::Main);
+            }
+            Act::NextPane | Act::PrevPane if self.view != View::Main && self.view != View::Trace => cx.go = Some(View::Main),
+            _ => self.other_key(key, cx),
+        }
+    }
+
+    fn main_act(&mut self, act: Act, cx: &mut Context<'_>) -> bool {
+        match self.focus {
+            Focus::Editor => match act {
+                _ if self.notebook.editor.act(act, cx) => {
+                    if matches!(act, Act::Submit | Act::Run) && self.notebook.editor.is_empty() {
+                        self.notebook.to_end(cx.state);
+                        self.trace.follow();
+                    }
+                }
+                Act::Back => self.focus = Focus::Notebook,
+                Act::PageUp => self.notebook.scroll(-10, cx.state),
+                Act::PageDown => self.notebook.scroll(10, cx.state),
+                Act::External => cx.actions.push(Action::EditExternally(self.notebook.editor.source())),
+                _ => return false,
+            },
+            _ if matches!(act, Act::NextPane | Act::PrevPane) => self.turn(act == Act::NextPane),
+            Focus::Notebook if act == Act::Select => {
+                if let Some(run) = self.notebook.selected(cx.state).and_then(|cell| cell.run) {
+                    self.trace.pin(run);
+                    self.trace.look_at_selected(cx);
+                    cx.focus = Some(Focus::Trace);
+                }
+            }
+            Focus::Notebook if act == Act::Back => cx.focus = Some(Focus::Editor),
+            Focus::Notebook => return self.notebook.act(act, cx),
+            Focus::Explorer => {
+                if act == Act::Back {
+                    return false;
+                }
+                if let Some(run) = self.explorer.act(act, cx) {
+                    self.trace.pin(run);
+                    self.trace.look_at_selected(cx);
+                }
+                if let Some(name) = cx.open_signature.take() {
+                    self.signature.load(&name, cx);
+                }
+            }
+            Focus::Detail if act == Act::Back => self.focus = Focus::Trace,
+            Focus::Trace | Focus::Detail => return self.trace.act(act, self.focus, cx),
+        }
+        true
+    }
+
+    fn turn(&mut self, onwards: bool) {
+        let ring: &[Focus] = if self.view == View::Trace {
+            &[Focus::Trace, Focus::Detail]
+        } else {
+            &[Focus::Explorer, Focus::Notebook, Focus::Editor, Focus::Trace, Focus::Detail]
+        };
+        let at = ring.iter().position(|it| *it == self.focus).unwrap_or(0);
+        let step = if onwards { 1 } else { ring.len() - 1 };
+        self.focus = ring[(at + step) % ring.len()];
+    }
+
+    fn replay_act(&mut self, act: Act, cx: &mut Context<'_>) -> bool {
+        let Some((at, of)) = self.replay else { return false };
+        let to = match act {
+            Act::StepBack => at.saturating_sub(1),
+            Act::StepForward => (at + 1).min(of),
+            Act::Top => 0,
+            Act::Bottom => of,
+            Act::Play => {
+                cx.actions.push(Action::Play);
+                return true;
+            }
+            Act::Back => {
+                cx.actions.push(Action::LeaveReplay);
+                return true;
+            }
+            _ => return false,
+        };
+        cx.actions.push(Action::Seek(to));
+        true
+    }
+
+    fn open(&mut self, view: View, cx: &mut Context<'_>) {
+        self.view = view;
+        self.zoom = false;
+        match view {
+            View::Main if matches!(self.focus, Focus::Detail | Focus::Trace) => {
+                self.focus = if self.replay.is_some() { Focus::Notebook } else { Focus::Editor };
+            }
+            View::Main => {}
+            View::Trace => {
+                self.focus = Focus::Trace;
+                self.trace.look_at_selected(cx);
+            }
+            View::Signature => self.signature.opened(cx),
+            View::Sessions => self.sessions.opened(cx),
+            View::Lm | View::Optimise | View::Data => {}
+        }
+    }
+
+    fn interrupt(&mut self, cx: &mut Context<'_>) {
+        if let Some(run) = status::running(cx.state) {
+            match run.cell {
+                Some(cell) => cx.submit(Purpose::Say("asked the cell to stop".to_owned()), "interrupt", json!({"cell": cell})),
+                None => cx.submit(Purpose::Say("asked the run to stop".to_owned()), "cancel", json!({"run": run.id})),
+            }
+        } else if self.view == View::Main && self.focus == Focus::Editor && !self.notebook.editor.is_empty() {
+            self.notebook.editor.clear();
+        } else {
+            cx.say("nothing runs · Ctrl-Q quits");
+        }
+    }
+
+    fn quit(&mut self, cx: &mut Context<'_>) {
+        if self.replay.is_none() && status::running(cx.state).is_some() {
+            self.overlay = Some(Overlay::confirm_quit());
+        } else {
+            cx.actions.push(Action::Quit);
+        }
+    }
+
+    /// Carries a command line out: screen actions here, everything else by the core.
+    fn command(&mut self, line: &str, cx: &mut Context<'_>) {
+        let line = line.trim();
+        let key = KeyEvent::from(crossterm::event::KeyCode::Null);
+        match line {
+            "" => {}
+            "q" | "quit" | "exit" => self.quit(cx),
+            "keys" => self.overlay = Some(Overlay::help(&self.scopes())),
+            "palette" => self.act(Act::Palette, key, cx),
+            "zoom" => self.zoom = !self.zoom,
+            "lm" | "lms" => cx.go = Some(View::Lm),
+            "sig" | "signature" => cx.go = Some(View::Signature),
+            "trace" => cx.go = Some(View::Trace),
+            "optimise" | "optimize" => cx.go = Some(View::Optimise),
+            "sessions" => cx.go = Some(View::Sessions),
+            "data" => cx.go = Some(View::Data),
+            "interrupt" => self.interrupt(cx),
+            _ => {
+                if let Some(name) = line.strip_prefix("theme ") {
+                    match Theme::named(name.trim(), None) {
+                        Ok(theme) => self.theme = theme,
+                        Err(error) => cx.warn(error.to_string()),
+                    }
+                    return;
+                }
+                cx.submit(Purpose::Quiet, "command", json!({"line": format!(":{line}")}));
+                self.notebook.to_end(cx.state);
+            }
+        }
+    }
+
+    fn paste(&mut self, text: &str) {
+        match self.view {
+            View::Main => {
+                self.focus = Focus::Editor;
+                self.notebook.editor.insert(text);
+            }
+            View::Lm => self.lm.paste(text),
+            View::Signature => self.signature.paste(text),
+            View::Optimise => self.optimise.paste(text),
+            View::Data => self.data.paste(text),
+            View::Trace | View::Sessions => {}
+        }
+    }
+
+    fn answered(&mut self, purpose: Purpose, result: OperationResult, cx: &mut Context<'_>) {
+        match (purpose, result) {
+            (Purpose::Complete(revision), Ok(answer)) => self.notebook.editor.completed(revision, &answer),
+            (Purpose::Complete(_), Err(_)) => {}
+            (Purpose::Prompt(revision), result) => self.signature.rendered(revision, result),
+            (Purpose::Signature(name), Ok(_)) => {
+                cx.say(format!("saved `{name}`"));
+                self.signature.saved(cx);
+            }
+            (Purpose::Try, result) => self.signature.tried(result),
+            (Purpose::Messages(key, part), Ok(answer)) => {
+                let text = answer.get("text").and_then(Value::as_str).unwrap_or_default();
+                self.trace.detail.loaded(key, part, text.to_owned());
+            }
+            (Purpose::Messages(key, part), Err(error)) => {
+                self.trace.detail.loaded(key, part, super::context::sentence(&error));
+            }
+            (Purpose::TestLm(name), result) => self.lm.tested(name, result),
+            (Purpose::Sessions, Ok(answer)) => self.sessions.listed(&answer),
+            (Purpose::Say(words), Ok(_)) => cx.say(words),
+            (Purpose::Quiet, Ok(_)) => {}
+            // A cell or command that failed shows it where it stands.
+            (Purpose::Quiet, Err(error)) if error.class != crate::protocol::error::ErrorClass::PythonRuntime => cx.fail(&error),
+            (Purpose::Quiet, Err(_)) => {}
+            (_, Err(error)) => cx.fail(&error),
+        }
+    }
+
+    fn state_changed(&mut self, cx: &mut Context<'_>) {
+        let notes = &cx.state.session.notes;
+        if notes.len() > self.n_notes
+            && let Some(note) = notes.last()
+        {
+            let hint = if note.hint.is_empty() { String::new() } else { format!(" → {}", note.hint) };
+            cx.toast = Some(Toast { level: note.level, text: format!("{}{hint}", note.text) });
+        }
+        self.n_notes = notes.len();
+        let n_cells = cx.state.session.cells.len();
+        if n_cells > self.n_cells {
+            self.notebook.to_end(cx.state);
+        }
+        self.n_cells = n_cells;
+        self.overlay = match self.overlay.take() {
+            Some(Overlay::Answer(_)) if cx.state.input.is_none() => None,
+            None => cx.state.input.clone().filter(|_| self.replay.is_none()).map(Overlay::answer),
+            other => other,
+        };
+        if self.view == View::Trace || self.focus == Focus::Detail {
+            self.trace.look_at_selected(cx);
+        }
+    }
+
+    fn mouse(&mut self, mouse: MouseEvent, cx: &mut Context<'_>) {
+        let at = Position { x: mouse.column, y: mouse.row };
+        let wheel = match mouse.kind {
+            MouseEventKind::ScrollUp => Some(Act::Up),
+            MouseEventKind::ScrollDown => Some(Act::Down),
+            MouseEventKind::Down(MouseButton::Left) => None,
+            _ => return,
+        };
+        if self.overlay.is_some() {
+            return;
+        }
+        if !matches!(self.view, View::Main | View::Trace) {
+            if let Some(act) = wheel {
+                self.pane_act(act, KeyEvent::from(crossterm::event::KeyCode::Null), cx);
+            }
+            return;
+        }
+        if self.areas.notebook.contains(at) {
+            match wheel {
+                Some(act) => self.notebook.scroll(if act == Act::Up { -3 } else { 3 }, cx.state),
+                None if self.notebook.click(at.y) => self.focus = Focus::Notebook,
+                None => self.focus = Focus::Editor,
+            }
+        } else if self.areas.explorer.contains(at) {
+            match wheel {
+                Some(act) => drop(self.explorer.act(act, cx)),
+                None => {
+                    let again = self.explorer.click(at.y) && self.focus == Focus::Explorer;
+                    self.focus = Focus::Explorer;
+                    if again {
+                        self.main_act(Act::Enter, cx);
+                    }
+                }
+            }
+        } else if self.areas.trace.contains(at) {
+            match wheel {
+                Some(act) => {
+                    let focus = if self.focus == Focus::Detail { Focus::Detail } else { Focus::Trace };
+                    self.trace.act(act, focus, cx);
+                }
+                None => {
+                    if let Some(focus) = self.trace.click(at.x, at.y, cx) {
+                        self.focus = focus;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Draws everything.
+    pub fn draw(&mut self, state: &State, frame: &mut Frame<'_>) {
+        let area = frame.area();
+        let theme = self.theme.clone();
+        let look = Look { theme: &theme, focused: false };
+        let buffer = frame.buffer_mut();
+        buffer.set_style(area, theme.style(Role::Background).patch(theme.style(Role::Text)));
+        if area.width < LEAST.0 || area.height < LEAST.1 {
+            let words = format!("too small: {}×{}, needs {}×{}", area.width, area.height, LEAST.0, LEAST.1);
+            let lines = super::text::plain(&words, look.style(Role::Warn), area.width.into());
+            look.lines(area, &lines, buffer);
+            return;
+        }
+        let strip = status::running(state).filter(|_| self.replay.is_none());
+        let low = if strip.is_some() || self.replay.is_some() { 1 } else { 0 };
+        let [top, middle, progress, bottom] =
+            Layout::vertical([Constraint::Length(1), Constraint::Min(3), Constraint::Length(low), Constraint::Length(1)]).areas(area);
+        status::top(top, state, self.replay, look, buffer);
+        let mut cursor = self.draw_view(middle, state, look, buffer);
+        if let Some((at, of)) = self.replay {
+            draw_slider(progress, at, of, look, buffer);
+        } else if let Some(run) = strip {
+            let others = state.session.runs.values().rev().take(50).filter(|it| it.status == run.status).count() - 1;
+            status::progress(progress, run, others, self.now_ms, look, buffer);
+        }
+        status::hints(bottom, &self.scopes(), self.toast.as_ref(), look, buffer);
+        if let Some(at) = cursor
+            && self.view == View::Main
+        {
+            self.notebook.editor.draw_completion(at, middle, look, buffer);
+        }
+        if let Some(overlay) = &mut self.overlay {
+            cursor = overlay.draw(area, look, buffer);
+        }
+        if let Some(at) = cursor {
+            frame.set_cursor_position(at);
+        }
+    }
+
+    fn draw_view(&mut self, area: Rect, state: &State, look: Look<'_>, buffer: &mut ratatui::buffer::Buffer) -> Option<Position> {
+        self.areas = Areas::default();
+        let focused = Look { focused: true, ..look };
+        match self.view {
+            View::Main => self.draw_main(area, state, look, buffer),
+            View::Trace => {
+                self.areas.trace = area;
+                self.trace.draw(area, state, focused, self.focus, buffer);
+                None
+            }
+            View::Lm => self.lm.draw(area, state, focused, buffer),
+            View::Signature => self.signature.draw(area, state, focused, buffer),
+            View::Optimise => self.optimise.draw(area, state, focused, self.now_ms, buffer),
+            View::Sessions => self.sessions.draw(area, focused, buffer),
+            View::Data => self.data.draw(area, state, focused, buffer),
+        }
+    }
+
+    fn draw_main(&mut self, area: Rect, state: &State, look: Look<'_>, buffer: &mut ratatui::buffer::Buffer) -> Option<Position> {
+        let focus = self.focus;
+        let narrow = area.width < 100;
+        if self.zoom || narrow {
+            let area = if narrow {
+                let [tabs, rest] = Layout::vertical([Constraint::Length(1), Constraint::Min(1)]).areas(area);
+                draw_tabs(tabs, focus, look, buffer);
+                rest
+            } else {
+                area
+            };
+            match focus {
+                Focus::Explorer => self.areas.explorer = area,
+                Focus::Notebook | Focus::Editor => self.areas.notebook = area,
+                Focus::Trace | Focus::Detail => self.areas.trace = area,
+            }
+        } else {
+            let left = (area.width / 6).clamp(20, 30);
+            let right = (area.width * 2 / 5).clamp(36, 90);
+            let [explorer, notebook, trace] =
+                Layout::horizontal([Constraint::Length(left), Constraint::Min(30), Constraint::Length(right)]).areas(area);
+            self.areas = Areas { explorer, notebook, trace };
+        }
+        let areas = self.areas;
+        let mut cursor = None;
+        if areas.explorer.area() > 0 {
+            self.explorer.draw(areas.explorer, state, Look { focused: focus == Focus::Explorer, ..look }, buffer);
+        }
+        if areas.notebook.area() > 0 {
+            let focused = matches!(focus, Focus::Notebook | Focus::Editor);
+            cursor = self.notebook.draw(areas.notebook, state, Look { focused, ..look }, focus, buffer);
+        }
+        if areas.trace.area() > 0 {
+            let focused = matches!(focus, Focus::Trace | Focus::Detail);
+            self.trace.draw(areas.trace, state, Look { focused, ..look }, focus, buffer);
+        }
+        cursor
+    }
+}
+
+/// Names of the panes that share a narrow screen.
+fn draw_tabs(area: Rect, focus: Focus, look: Look<'_>, buffer: &mut ratatui::buffer::Buffer) {
+    let tab = |name: &str, on: bool| {
+        if on { look.span(format!(" [{name}] "), Role::Title) } else { look.span(format!("  {name}  "), Role::Dim) }
+    };
+    let line = Line::from(vec![
+        tab("Explorer Alt-1", focus == Focus::Explorer),
+        tab("Notebook Alt-2", matches!(focus, Focus::Notebook | Focus::Editor)),
+        tab("Trace Alt-3", matches!(focus, Focus::Trace | Focus::Detail)),
+    ]);
+    buffer.set_line(area.x, area.y, &line, area.width);
+}
+
+/// Where the replay stands.
+fn draw_slider(area: Rect, at: u64, of: u64, look: Look<'_>, buffer: &mut ratatui::buffer::Buffer) {
+    let words = format!(" event {at} of {of} ");
+    let room = usize::from(area.width).saturating_sub(super::text::width(&words) + 1);
+    let done = if of == 0 { room } else { (at as f64 / of as f64 * room as f64) as usize };
+    let line = Line::from(vec![
+        look.span(words, Role::Label),
+        look.span("━".repeat(done), Role::Accent),
+        look.span("─".repeat(room.saturating_sub(done)), Role::Border),
+    ]);
+    buffer.set_line(area.x, area.y, &line, area.width);
+}

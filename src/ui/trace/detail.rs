@@ -1,0 +1,257 @@
+//! One span in tabs: messages, fields, raw bodies, timing.
+
+use std::collections::HashMap;
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::Line;
+use serde_json::{Value, json};
+
+use crate::session::event::{AnswerSource, Document, Exchange};
+use crate::session::state::{Run, Span};
+use crate::theme::Role;
+use crate::ui::context::{Context, Part, Purpose};
+use crate::ui::input::Action;
+use crate::ui::keys::Act;
+use crate::ui::look::Look;
+use crate::ui::{messages, text};
+
+const TABS: [&str; 4] = ["Messages", "Fields", "Raw", "Timing"];
+/// Bodies kept.
+const KEPT: usize = 64;
+
+/// The tabs.
+#[derive(Debug, Default)]
+pub(crate) struct Detail {
+    tab: usize,
+    scroll: usize,
+    height: usize,
+    n_lines: usize,
+    bodies: HashMap<(String, Part), Option<String>>,
+    area: Rect,
+}
+
+impl Detail {
+    /// Back to the top, for another span.
+    pub(crate) fn reset(&mut self) {
+        self.scroll = 0;
+    }
+
+    /// Asks for bodies that are not here yet.
+    pub(crate) fn load(&mut self, span: &Span, cx: &mut Context<'_>) {
+        if self.bodies.len() > KEPT {
+            self.bodies.clear();
+        }
+        let Some(exchange) = span.exchanges.last() else { return };
+        for (part, document) in [(Part::Request, &exchange.request), (Part::Response, &exchange.response)] {
+            let key = (id(exchange), part);
+            if self.bodies.contains_key(&key) {
+                continue;
+            }
+            if let Document::Text(text) = document {
+                self.bodies.insert(key, Some(text.clone()));
+            } else {
+                self.bodies.insert(key.clone(), None);
+                let purpose = Purpose::Messages(key.0, part);
+                cx.submit(purpose, "read_document", json!({"document": document}));
+            }
+        }
+    }
+
+    /// Takes a body in.
+    pub(crate) fn loaded(&mut self, key: String, part: Part, body: String) {
+        self.bodies.insert((key, part), Some(body));
+    }
+
+    /// What a key means; false when it means nothing.
+    pub(crate) fn act(&mut self, act: Act, span: Option<&Span>, cx: &mut Context<'_>) -> bool {
+        let page = self.height.max(2) - 1;
+        let last = self.n_lines.saturating_sub(self.height);
+        match act {
+            Act::Left => self.turn(self.tab + TABS.len() - 1),
+            Act::Right => self.turn(self.tab + 1),
+            Act::Up => self.scroll = self.scroll.saturating_sub(1),
+            Act::Down => self.scroll = (self.scroll + 1).min(last),
+            Act::PageUp => self.scroll = self.scroll.saturating_sub(page),
+            Act::PageDown => self.scroll = (self.scroll + page).min(last),
+            Act::Top => self.scroll = 0,
+            Act::Bottom => self.scroll = last,
+            Act::Copy => {
+                if let Some(span) = span {
+                    let lines = self.lines(span, 10_000, Look { theme: &crate::theme::Theme::mono(), focused: false });
+                    let text: Vec<String> = lines.iter().map(ToString::to_string).collect();
+                    cx.actions.push(Action::Copy(text.join("\n")));
+                    cx.say(format!("copied: {} of the span", TABS[self.tab].to_lowercase()));
+                }
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    fn turn(&mut self, tab: usize) {
+        self.tab = tab % TABS.len();
+        self.scroll = 0;
+    }
+
+    /// Turns to the tab that was clicked on.
+    pub(crate) fn click(&mut self, x: u16, y: u16) {
+        if y != self.area.y {
+            return;
+        }
+        let mut from = self.area.x + 2;
+        for (at, tab) in TABS.iter().enumerate() {
+            let to = from + tab.len() as u16 + 3;
+            if (from..to).contains(&x) {
+                self.turn(at);
+            }
+            from = to;
+        }
+    }
+
+    /// Draws it.
+    pub(crate) fn draw(&mut self, area: Rect, run: Option<&Run>, span: Option<&Span>, look: Look<'_>, buffer: &mut Buffer) {
+        self.area = area;
+        let inner = look.pane("", area, buffer);
+        let mut x = area.x + 2;
+        for (at, tab) in TABS.iter().enumerate() {
+            let role = if at == self.tab { Role::Title } else { Role::Dim };
+            let words = if at == self.tab { format!("[{tab}]") } else { format!(" {tab} ") };
+            let room = usize::from(area.right().saturating_sub(x + 1));
+            buffer.set_stringn(x, area.y, &words, room, look.style(role));
+            x = x.saturating_add(words.len() as u16 + 1);
+        }
+        let columns = usize::from(inner.width);
+        let lines = match (span, run) {
+            (Some(span), _) => self.lines(span, columns, look),
+            (None, Some(run)) => run.error.as_ref().map(|error| crate::ui::notebook::cell::error(error, columns, look.theme, true)).unwrap_or_default(),
+            _ => Vec::new(),
+        };
+        self.height = inner.height.into();
+        self.n_lines = lines.len();
+        self.scroll = self.scroll.min(self.n_lines.saturating_sub(self.height));
+        look.lines(inner, lines.get(self.scroll..).unwrap_or_default(), buffer);
+    }
+
+    fn lines(&self, span: &Span, columns: usize, look: Look<'_>) -> Vec<Line<'static>> {
+        match self.tab {
+            0 => self.messages(span, columns, look),
+            1 => fields(span, columns, look),
+            2 => self.raw(span, columns, look),
+            _ => timing(span, columns, look),
+        }
+    }
+
+    fn body(&self, exchange: &Exchange, part: Part) -> Option<&str> {
+        self.bodies.get(&(id(exchange), part)).and_then(|body| body.as_deref())
+    }
+
+    fn messages(&self, span: &Span, columns: usize, look: Look<'_>) -> Vec<Line<'static>> {
+        let Some(exchange) = span.exchanges.last() else {
+            let hint = "no message of its own: select an LM span (●)";
+            let mut out = vec![Line::styled(hint, look.style(Role::Dim)), Line::default()];
+            out.extend(fields(span, columns, look));
+            return out;
+        };
+        let mut out = Vec::new();
+        if let Some(request) = self.body(exchange, Part::Request) {
+            for (role, content) in messages::of_request(request) {
+                out.extend(messages::lines(&role, &content, columns, look));
+            }
+        } else {
+            out.push(Line::styled("reading…", look.style(Role::Dim)));
+        }
+        if let Some(response) = self.body(exchange, Part::Response) {
+            let answers = messages::of_response(response);
+            for answer in &answers {
+                out.extend(messages::lines("answer", answer, columns, look));
+            }
+            if answers.is_empty() {
+                out.extend(messages::lines("answer", response, columns, look));
+            }
+        }
+        if let Some(error) = &exchange.error {
+            out.extend(text::plain(error, look.style(Role::Error), columns));
+        }
+        out
+    }
+
+    fn raw(&self, span: &Span, columns: usize, look: Look<'_>) -> Vec<Line<'static>> {
+        let mut out = Vec::new();
+        for exchange in &span.exchanges {
+            out.push(Line::from(vec![
+                look.span(format!("{} ", exchange.status), if exchange.status >= 400 || exchange.status == 0 { Role::Error } else { Role::Ok }),
+                look.span(text::fit(&exchange.url, columns), Role::Accent),
+            ]));
+            for (part, name) in [(Part::Request, "request"), (Part::Response, "response")] {
+                out.push(Line::styled(name, look.style(Role::Label)));
+                let body = self.body(exchange, part).unwrap_or("reading…");
+                let pretty = serde_json::from_str::<Value>(body).ok().and_then(|it| serde_json::to_string_pretty(&it).ok());
+                out.extend(text::plain(pretty.as_deref().unwrap_or(body), look.style(Role::Text), columns));
+            }
+        }
+        if span.exchanges.is_empty() {
+            let whole = json!({"id": span.id, "kind": span.kind, "name": span.name, "inputs": span.inputs, "outputs": span.outputs, "error": span.error});
+            out.extend(text::plain(&serde_json::to_string_pretty(&whole).unwrap_or_default(), look.style(Role::Text), columns));
+        }
+        out
+    }
+}
+
+/// What tells an exchange from another.
+fn id(exchange: &Exchange) -> String {
+    format!("{}/{}/{}", exchange.key, exchange.occurrence, exchange.span.as_deref().unwrap_or_default())
+}
+
+fn fields(span: &Span, columns: usize, look: Look<'_>) -> Vec<Line<'static>> {
+    let mut out = Vec::new();
+    for (title, map) in [("inputs", &span.inputs), ("outputs", &span.outputs)] {
+        if map.is_empty() {
+            continue;
+        }
+        out.push(Line::styled(title, look.style(Role::Label)));
+        let names = map.keys().map(|it| text::width(it)).max().unwrap_or(0).min(columns / 3);
+        for (name, value) in map {
+            let room = columns.saturating_sub(names + 4);
+            for (at, mut line) in text::plain(&text::value(value), look.style(Role::Text), room).into_iter().enumerate() {
+                let name = if at == 0 { name.as_str() } else { "" };
+                line.spans.insert(0, look.span(format!("  {}  ", text::pad(name, names)), Role::Accent));
+                out.push(line);
+            }
+        }
+    }
+    if let Some(error) = &span.error {
+        out.push(Line::styled("error", look.style(Role::Label)));
+        out.extend(text::plain(&format!("  {error}"), look.style(Role::Error), columns));
+    }
+    out
+}
+
+fn timing(span: &Span, columns: usize, look: Look<'_>) -> Vec<Line<'static>> {
+    let row = |name: &str, value: String| {
+        Line::from(vec![look.span(text::pad(name, 12), Role::Label), look.span(text::fit(&value, columns.saturating_sub(12)), Role::Text)])
+    };
+    let mut out = vec![row("kind", span.kind.clone()), row("name", span.name.clone())];
+    let took = span.end_ns.map_or_else(|| "still open".to_owned(), |end| text::duration(end.saturating_sub(span.start_ns) as f64 / 1e6));
+    out.push(row("took", took));
+    for (n, exchange) in span.exchanges.iter().enumerate() {
+        out.push(Line::default());
+        out.push(row(&format!("try {}", n + 1), exchange.model.clone()));
+        let source = match exchange.source {
+            AnswerSource::Server => "the server",
+            AnswerSource::Demo => "the demo LM (offline stand-in)",
+            AnswerSource::Cache => "the cache: cost nothing",
+            AnswerSource::Cassette => "the record of this session: cost nothing",
+            AnswerSource::Fault => "an injected fault",
+        };
+        out.push(row("answered by", source.to_owned()));
+        out.push(row("latency", text::duration(exchange.latency_us as f64 / 1e3)));
+        out.push(row("tokens", format!("{} in, {} out", exchange.input_tokens, exchange.output_tokens)));
+        out.push(row("cost", exchange.cost.map_or_else(|| "unknown".to_owned(), |it| text::cost(it, 0))));
+        out.push(row("status", exchange.status.to_string()));
+        if let Some(error) = &exchange.error {
+            out.push(row("error", error.clone()));
+        }
+    }
+    out
+}
