@@ -29,12 +29,20 @@ static TAKEN: AtomicBool = AtomicBool::new(false);
 /// One sentence for a person when it cannot.
 pub fn check() -> Result<(), OperationError> {
     if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
-        return Err(OperationError::invalid("not_a_terminal", "the workbench needs a terminal on standard input and output")
-            .hint("use `dspex-tui repl`, `dspex-tui run FILE` or `dspex-tui exec` in pipes and scripts"));
+        return Err(OperationError::invalid(
+            "not_a_terminal",
+            "the workbench needs a terminal on standard input and output",
+        )
+        .hint(
+            "use `dspex-tui repl`, `dspex-tui run FILE` or `dspex-tui exec` in pipes and scripts",
+        ));
     }
     if std::env::var("TERM").is_ok_and(|term| term == "dumb") {
-        return Err(OperationError::invalid("dumb_terminal", "the terminal says it can only print lines (TERM=dumb)")
-            .hint("use `dspex-tui repl`"));
+        return Err(OperationError::invalid(
+            "dumb_terminal",
+            "the terminal says it can only print lines (TERM=dumb)",
+        )
+        .hint("use `dspex-tui repl`"));
     }
     Ok(())
 }

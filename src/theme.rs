@@ -16,7 +16,9 @@ use color::Rgb;
 #[derive(Debug, thiserror::Error)]
 pub enum ThemeError {
     /// No theme has this name.
-    #[error("there is no theme `{name}`: use `dark`, `light`, or put `{name}.toml` into the themes folder of the configuration")]
+    #[error(
+        "there is no theme `{name}`: use `dark`, `light`, or put `{name}.toml` into the themes folder of the configuration"
+    )]
     Unknown {
         /// What was asked for.
         name: String,
@@ -224,7 +226,9 @@ impl Theme {
             folder.map(|folder| folder.join(format!("{name}.toml")))
         };
         let text = path.and_then(|path| std::fs::read_to_string(path).ok());
-        let unknown = || ThemeError::Unknown { name: name.to_owned() };
+        let unknown = || ThemeError::Unknown {
+            name: name.to_owned(),
+        };
         Self::parse(name, &text.ok_or_else(unknown)?)
     }
 
@@ -237,7 +241,10 @@ impl Theme {
             name: name.to_owned(),
             reason: error.message().to_owned(),
         })?;
-        let incomplete = |problem: String| ThemeError::Incomplete { name: name.to_owned(), problem };
+        let incomplete = |problem: String| ThemeError::Incomplete {
+            name: name.to_owned(),
+            problem,
+        };
         let mut styles = Vec::with_capacity(Role::ALL.len());
         for (_, role) in Role::ALL {
             let look = file
@@ -245,10 +252,14 @@ impl Theme {
                 .get(*role)
                 .ok_or_else(|| incomplete(format!("the role `{role}` is missing")))?;
             let color = |wanted: &Option<String>| -> Result<Option<Color>, ThemeError> {
-                let Some(wanted) = wanted else { return Ok(None) };
+                let Some(wanted) = wanted else {
+                    return Ok(None);
+                };
                 let code = file.palette.get(wanted).unwrap_or(wanted);
                 Rgb::parse(code).map(|rgb| Some(rgb.into())).ok_or_else(|| {
-                    incomplete(format!("role `{role}`: `{wanted}` is neither in the palette nor `#rrggbb`"))
+                    incomplete(format!(
+                        "role `{role}`: `{wanted}` is neither in the palette nor `#rrggbb`"
+                    ))
                 })
             };
             let mut style = Style::new();
@@ -267,10 +278,17 @@ impl Theme {
             }
             styles.push(style);
         }
-        if let Some(strange) = file.roles.keys().find(|key| Role::ALL.iter().all(|(_, it)| it != key)) {
+        if let Some(strange) = file
+            .roles
+            .keys()
+            .find(|key| Role::ALL.iter().all(|(_, it)| it != key))
+        {
             return Err(incomplete(format!("there is no role `{strange}`")));
         }
-        Ok(Self { name: name.to_owned(), styles })
+        Ok(Self {
+            name: name.to_owned(),
+            styles,
+        })
     }
 
     /// The same theme for a terminal with fewer colours.
@@ -281,11 +299,20 @@ impl Theme {
             Depth::Mono => Self::mono(),
             Depth::Indexed => {
                 let index = |color: Option<Color>| match color {
-                    Some(Color::Rgb(r, g, b)) => Some(Color::Indexed(Rgb(r, g, b).nearest_indexed())),
+                    Some(Color::Rgb(r, g, b)) => {
+                        Some(Color::Indexed(Rgb(r, g, b).nearest_indexed()))
+                    }
                     other => other,
                 };
-                let style = |style: &Style| Style { fg: index(style.fg), bg: index(style.bg), ..*style };
-                Self { styles: self.styles.iter().map(style).collect(), name: self.name }
+                let style = |style: &Style| Style {
+                    fg: index(style.fg),
+                    bg: index(style.bg),
+                    ..*style
+                };
+                Self {
+                    styles: self.styles.iter().map(style).collect(),
+                    name: self.name,
+                }
             }
         }
     }
@@ -350,10 +377,18 @@ mod tests {
                 let Some(fg) = rgb(style.fg) else { continue };
                 let floor = if *role == Role::Border { 1.5 } else { 4.5 };
                 let bg = rgb(style.bg).unwrap_or(base);
-                assert!(fg.contrast(bg) >= floor, "{name}: {role_name} {:.2}", fg.contrast(bg));
+                assert!(
+                    fg.contrast(bg) >= floor,
+                    "{name}: {role_name} {:.2}",
+                    fg.contrast(bg)
+                );
                 for under in [chosen, raised] {
                     let floor = if *role == Role::Border { 1.2 } else { 3.8 };
-                    assert!(fg.contrast(under) >= floor, "{name}: {role_name} on a raised ground {:.2}", fg.contrast(under));
+                    assert!(
+                        fg.contrast(under) >= floor,
+                        "{name}: {role_name} on a raised ground {:.2}",
+                        fg.contrast(under)
+                    );
                 }
             }
         }
@@ -361,13 +396,24 @@ mod tests {
 
     #[test]
     fn a_wrong_theme_is_named() {
-        assert!(Theme::named("drak", None).unwrap_err().to_string().contains("`drak`"));
+        assert!(
+            Theme::named("drak", None)
+                .unwrap_err()
+                .to_string()
+                .contains("`drak`")
+        );
         let error = Theme::parse("mine", "[roles]\n").unwrap_err().to_string();
         assert!(error.contains("`background` is missing"), "{error}");
-        let text = include_str!("../themes/dark.toml").replace("fg = \"faint\" }", "fg = \"fiant\" }");
+        let text =
+            include_str!("../themes/dark.toml").replace("fg = \"faint\" }", "fg = \"fiant\" }");
         let error = Theme::parse("mine", &text).unwrap_err().to_string();
         assert!(error.contains("`fiant`"), "{error}");
-        assert!(Theme::parse("mine", "= 1").unwrap_err().to_string().contains("cannot be read"));
+        assert!(
+            Theme::parse("mine", "= 1")
+                .unwrap_err()
+                .to_string()
+                .contains("cannot be read")
+        );
     }
 
     #[test]

@@ -32,7 +32,6 @@ pub use input::{Action, Input};
 pub use run::{Options, run};
 pub use screen::Screen;
 
-
 /// A screen that fills the room between the bars.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum View {

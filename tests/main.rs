@@ -21,6 +21,7 @@ mod gateway;
 mod protocol;
 mod pty;
 mod readme;
+mod screen;
 mod session;
 mod setup;
 mod tidy;

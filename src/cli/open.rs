@@ -31,7 +31,46 @@ pub(super) async fn run(cli: Cli) -> ExitCode {
                 Err(error) => complain(&error.to_string(), 1),
             }
         }
+        Some(Command::Replay(args)) => match replay::open(&args.target, &cli.common) {
+            Ok(reader) => screen(&cli.common, Some(reader.dir().to_path_buf())).await,
+            Err(error) => complain_about(&error, 1),
+        },
+        None => screen(&cli.common, None).await,
         _ => complain("this part is not built yet", 2),
+    }
+}
+
+/// Opens the full screen, live or as a replay.
+async fn screen(common: &Common, replay: Option<std::path::PathBuf>) -> ExitCode {
+    // Said before a session is made: there is nothing to open without a terminal.
+    if let Err(error) = crate::terminal::check() {
+        return complain_about(&error, 2);
+    }
+    let mut options = match core_options(common) {
+        Ok(options) => options,
+        Err(error) => return complain_about(&error, 2),
+    };
+    options.interactive = true;
+    options.standby = true;
+    options.demo = true;
+    if replay.is_some() {
+        options.session = SessionChoice::Ephemeral;
+    } else if options.session == SessionChoice::Ephemeral {
+        options.session = SessionChoice::New(None);
+    }
+    let screen = crate::ui::Options {
+        theme: common.theme.clone(),
+        themes: None,
+        sessions: common.sessions_dir.clone(),
+        replay,
+    };
+    let core = match crate::app::Core::start(options).await {
+        Ok(core) => core,
+        Err(error) => return complain_about(&error, 1),
+    };
+    match crate::ui::run(core, screen).await {
+        Ok(code) => code,
+        Err(error) => complain_about(&error, 2),
     }
 }
 

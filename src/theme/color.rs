@@ -15,7 +15,9 @@ impl From<Rgb> for Color {
 impl Rgb {
     /// Reads `#rrggbb`.
     pub(super) fn parse(code: &str) -> Option<Self> {
-        let digits = code.strip_prefix('#').filter(|it| it.len() == 6 && it.is_ascii())?;
+        let digits = code
+            .strip_prefix('#')
+            .filter(|it| it.len() == 6 && it.is_ascii())?;
         let part = |at: usize| u8::from_str_radix(digits.get(at..at + 2)?, 16).ok();
         Some(Self(part(0)?, part(2)?, part(4)?))
     }
@@ -23,13 +25,25 @@ impl Rgb {
     /// The nearest colour of xterm's cube and grey ramp.
     pub(super) fn nearest_indexed(self) -> u8 {
         const LEVELS: [u8; 6] = [0, 95, 135, 175, 215, 255];
-        let level = |value: u8| (0u8..6).min_by_key(|it| LEVELS[usize::from(*it)].abs_diff(value)).unwrap_or(0);
+        let level = |value: u8| {
+            (0u8..6)
+                .min_by_key(|it| LEVELS[usize::from(*it)].abs_diff(value))
+                .unwrap_or(0)
+        };
         let (r, g, b) = (level(self.0), level(self.1), level(self.2));
-        let cube = Self(LEVELS[usize::from(r)], LEVELS[usize::from(g)], LEVELS[usize::from(b)]);
+        let cube = Self(
+            LEVELS[usize::from(r)],
+            LEVELS[usize::from(g)],
+            LEVELS[usize::from(b)],
+        );
         let mean = (u32::from(self.0) + u32::from(self.1) + u32::from(self.2)) / 3;
         let step = (mean.saturating_sub(3) / 10).min(23) as u8;
         let grey = Self(8 + 10 * step, 8 + 10 * step, 8 + 10 * step);
-        if self.distance(grey) < self.distance(cube) { 232 + step } else { 16 + 36 * r + 6 * g + b }
+        if self.distance(grey) < self.distance(cube) {
+            232 + step
+        } else {
+            16 + 36 * r + 6 * g + b
+        }
     }
 
     fn distance(self, other: Self) -> u32 {
@@ -48,7 +62,11 @@ impl Rgb {
     fn luminance(self) -> f64 {
         let part = |value: u8| {
             let value = f64::from(value) / 255.0;
-            if value <= 0.04045 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) }
+            if value <= 0.04045 {
+                value / 12.92
+            } else {
+                ((value + 0.055) / 1.055).powf(2.4)
+            }
         };
         0.2126 * part(self.0) + 0.7152 * part(self.1) + 0.0722 * part(self.2)
     }

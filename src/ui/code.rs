@@ -39,7 +39,9 @@ fn python(line: &str, theme: &Theme) -> Line<'static> {
         } else if ch == '"' || ch == '\'' {
             (string_len(rest, ch), Role::CodeString)
         } else if ch.is_alphabetic() || ch == '_' {
-            let len = rest.find(|it: char| !it.is_alphanumeric() && it != '_').unwrap_or(rest.len());
+            let len = rest
+                .find(|it: char| !it.is_alphanumeric() && it != '_')
+                .unwrap_or(rest.len());
             let (word, after) = rest.split_at(len);
             let role = if KEYWORDS.contains(&word) {
                 Role::CodeKeyword
@@ -55,7 +57,9 @@ fn python(line: &str, theme: &Theme) -> Line<'static> {
             let len = rest.find(|it: char| !it.is_ascii_alphanumeric() && it != '.' && it != '_');
             (len.unwrap_or(rest.len()), Role::CodeNumber)
         } else if ch.is_whitespace() {
-            let len = rest.find(|it: char| !it.is_whitespace()).unwrap_or(rest.len());
+            let len = rest
+                .find(|it: char| !it.is_whitespace())
+                .unwrap_or(rest.len());
             (len, Role::Text)
         } else {
             (ch.len_utf8(), Role::CodeOperator)
@@ -91,7 +95,8 @@ pub(crate) fn is_complete(source: &str) -> bool {
     let mut chars = source.char_indices().peekable();
     let mut continued = false;
     while let Some((at, ch)) = chars.next() {
-        let triple = |quote: char| source[at..].starts_with([quote; 3].iter().collect::<String>().as_str());
+        let triple =
+            |quote: char| source[at..].starts_with([quote; 3].iter().collect::<String>().as_str());
         continued = false;
         match open {
             Some((quote, long)) => match ch {
@@ -121,7 +126,8 @@ pub(crate) fn is_complete(source: &str) -> bool {
                 ')' | ']' | '}' => depth -= 1,
                 '\\' => {
                     // A backslash before the end of a line goes on with the next.
-                    continued = chars.next_if(|(_, it)| *it == '\n').is_some() || chars.peek().is_none();
+                    continued =
+                        chars.next_if(|(_, it)| *it == '\n').is_some() || chars.peek().is_none();
                 }
                 _ => {}
             },
@@ -131,9 +137,21 @@ pub(crate) fn is_complete(source: &str) -> bool {
         return false;
     }
     let last = source.rsplit('\n').next().unwrap_or_default();
-    let opens = source.lines().any(|line| line.split('#').next().unwrap_or_default().trim_end().ends_with(':'));
-    let decorated = source.trim_end().lines().last().is_some_and(|line| line.trim_start().starts_with('@'));
-    let in_block = opens && (last.starts_with([' ', '\t']) || last.trim_end().ends_with(':')) && !last.trim().is_empty();
+    let opens = source.lines().any(|line| {
+        line.split('#')
+            .next()
+            .unwrap_or_default()
+            .trim_end()
+            .ends_with(':')
+    });
+    let decorated = source
+        .trim_end()
+        .lines()
+        .last()
+        .is_some_and(|line| line.trim_start().starts_with('@'));
+    let in_block = opens
+        && (last.starts_with([' ', '\t']) || last.trim_end().ends_with(':'))
+        && !last.trim().is_empty();
     !(in_block || decorated)
 }
 
@@ -143,10 +161,30 @@ mod tests {
 
     #[test]
     fn enter_runs_only_what_is_complete() {
-        for whole in ["1 + 1", "f(\n1,\n)", "x = '''a\nb'''", "def f():\n    return 1\n", ":lm use demo", "s = 'it\\'s'", "# (", "x = {'a': 1}", "", "'('"] {
+        for whole in [
+            "1 + 1",
+            "f(\n1,\n)",
+            "x = '''a\nb'''",
+            "def f():\n    return 1\n",
+            ":lm use demo",
+            "s = 'it\\'s'",
+            "# (",
+            "x = {'a': 1}",
+            "",
+            "'('",
+        ] {
             assert!(is_complete(whole), "{whole:?}");
         }
-        for open in ["f(", "x = '''a", "def f():", "def f():\n    return 1", "if x:\n    y", "a = 1 + \\", "@dec", "for i in x: # why"] {
+        for open in [
+            "f(",
+            "x = '''a",
+            "def f():",
+            "def f():\n    return 1",
+            "if x:\n    y",
+            "a = 1 + \\",
+            "@dec",
+            "for i in x: # why",
+        ] {
             assert!(!is_complete(open), "{open:?}");
         }
     }
@@ -154,7 +192,13 @@ mod tests {
     #[test]
     fn colouring_loses_no_character() {
         let theme = Theme::dark();
-        for source in ["def f(x): # c", "s = \"a'b\" + 'é\\'", "漢字 = 1.5e3", ":lm use demo", "'"] {
+        for source in [
+            "def f(x): # c",
+            "s = \"a'b\" + 'é\\'",
+            "漢字 = 1.5e3",
+            ":lm use demo",
+            "'",
+        ] {
             assert_eq!(lines(source, &theme)[0].to_string(), source);
         }
     }

@@ -98,7 +98,18 @@ pub(crate) struct Context<'a> {
 impl<'a> Context<'a> {
     /// Nothing wanted yet.
     pub(crate) fn new(state: &'a State, replay: bool, waiting: &'a mut Waiting) -> Self {
-        Self { state, replay, actions: Vec::new(), toast: None, go: None, focus: None, command: None, open_signature: None, insert: None, waiting }
+        Self {
+            state,
+            replay,
+            actions: Vec::new(),
+            toast: None,
+            go: None,
+            focus: None,
+            command: None,
+            open_signature: None,
+            insert: None,
+            waiting,
+        }
     }
 
     /// Submits an operation.
@@ -108,22 +119,35 @@ impl<'a> Context<'a> {
             return;
         }
         let tag = self.waiting.add(purpose);
-        self.actions.push(Action::Submit { tag, operation, arguments });
+        self.actions.push(Action::Submit {
+            tag,
+            operation,
+            arguments,
+        });
     }
 
     /// Says something good to know.
     pub(crate) fn say(&mut self, text: impl Into<String>) {
-        self.toast = Some(Toast { level: Level::Info, text: text.into() });
+        self.toast = Some(Toast {
+            level: Level::Info,
+            text: text.into(),
+        });
     }
 
     /// Says that something cannot be done.
     pub(crate) fn warn(&mut self, text: impl Into<String>) {
-        self.toast = Some(Toast { level: Level::Warning, text: text.into() });
+        self.toast = Some(Toast {
+            level: Level::Warning,
+            text: text.into(),
+        });
     }
 
     /// Says what failed and what to do.
     pub(crate) fn fail(&mut self, error: &OperationError) {
-        self.toast = Some(Toast { level: Level::Error, text: sentence(error) });
+        self.toast = Some(Toast {
+            level: Level::Error,
+            text: sentence(error),
+        });
     }
 }
 
@@ -131,7 +155,10 @@ impl<'a> Context<'a> {
 pub(crate) fn sentence(error: &OperationError) -> String {
     let mut text = error.message.clone();
     if !error.recovery.near.is_empty() {
-        text.push_str(&format!(" — did you mean {}?", error.recovery.near.join(", ")));
+        text.push_str(&format!(
+            " — did you mean {}?",
+            error.recovery.near.join(", ")
+        ));
     }
     if !error.recovery.hint.is_empty() {
         text.push_str(&format!(" → {}", error.recovery.hint));

@@ -50,11 +50,47 @@ impl Explorer {
             }
         };
         group("LMs", session.lms.keys().cloned().map(Item::Lm).collect());
-        group("Signatures", session.signatures.keys().cloned().map(Item::Signature).collect());
-        group("Programs", session.programs.keys().cloned().map(Item::Program).collect());
-        group("Data", session.datasets.keys().cloned().map(Item::Data).collect());
-        group("Names", session.names.iter().map(|it| Item::Name(it.name.clone())).collect());
-        group("Runs", session.runs.keys().rev().take(RUNS).copied().map(Item::Run).collect());
+        group(
+            "Signatures",
+            session
+                .signatures
+                .keys()
+                .cloned()
+                .map(Item::Signature)
+                .collect(),
+        );
+        group(
+            "Programs",
+            session
+                .programs
+                .keys()
+                .cloned()
+                .map(Item::Program)
+                .collect(),
+        );
+        group(
+            "Data",
+            session.datasets.keys().cloned().map(Item::Data).collect(),
+        );
+        group(
+            "Names",
+            session
+                .names
+                .iter()
+                .map(|it| Item::Name(it.name.clone()))
+                .collect(),
+        );
+        group(
+            "Runs",
+            session
+                .runs
+                .keys()
+                .rev()
+                .take(RUNS)
+                .copied()
+                .map(Item::Run)
+                .collect(),
+        );
         items
     }
 
@@ -72,17 +108,32 @@ impl Explorer {
                 }
             }
             (Act::Left, _) => {
-                let up = items.iter().take(self.selection.at).rposition(|it| matches!(it, Item::Group(..)));
+                let up = items
+                    .iter()
+                    .take(self.selection.at)
+                    .rposition(|it| matches!(it, Item::Group(..)));
                 self.selection.at = up.unwrap_or(0);
             }
             (Act::Enter, Item::Lm(name)) => {
-                cx.submit(Purpose::Say(format!("calls go to `{name}` now")), "select_lm", json!({"name": name}));
+                cx.submit(
+                    Purpose::Say(format!("calls go to `{name}` now")),
+                    "select_lm",
+                    json!({"name": name}),
+                );
             }
             (Act::Enter, Item::Signature(name)) => {
                 cx.open_signature = Some(name.clone());
                 cx.go = Some(View::Signature);
             }
-            (Act::Enter, Item::Program(name) | Item::Name(name)) | (Act::New, Item::Program(name) | Item::Name(name) | Item::Signature(name) | Item::Data(name) | Item::Lm(name)) => {
+            (Act::Enter, Item::Program(name) | Item::Name(name))
+            | (
+                Act::New,
+                Item::Program(name)
+                | Item::Name(name)
+                | Item::Signature(name)
+                | Item::Data(name)
+                | Item::Lm(name),
+            ) => {
                 cx.insert = Some(name.clone());
                 cx.focus = Some(Focus::Editor);
             }
@@ -91,7 +142,14 @@ impl Explorer {
                 cx.focus = Some(Focus::Trace);
                 return Some(*run);
             }
-            (Act::Copy, Item::Lm(name) | Item::Signature(name) | Item::Program(name) | Item::Data(name) | Item::Name(name)) => {
+            (
+                Act::Copy,
+                Item::Lm(name)
+                | Item::Signature(name)
+                | Item::Program(name)
+                | Item::Data(name)
+                | Item::Name(name),
+            ) => {
                 cx.actions.push(super::Action::Copy(name.clone()));
                 cx.say(format!("copied `{name}`"));
             }
@@ -112,10 +170,20 @@ impl Explorer {
         self.area = inner;
         let items = self.items(state);
         let columns = usize::from(inner.width);
-        for (y, at) in self.selection.visible(items.len(), inner.height.into()).enumerate() {
+        for (y, at) in self
+            .selection
+            .visible(items.len(), inner.height.into())
+            .enumerate()
+        {
             if let Some(item) = items.get(at) {
                 let line = self.line(item, state, look, columns);
-                look.row(inner, y as u16, &line, look.focused && at == self.selection.at, buffer);
+                look.row(
+                    inner,
+                    y as u16,
+                    &line,
+                    look.focused && at == self.selection.at,
+                    buffer,
+                );
             }
         }
     }
@@ -124,8 +192,16 @@ impl Explorer {
         let session = &state.session;
         let (mark, mark_role, name, note) = match item {
             Item::Group(title, n) => {
-                let mark = if self.folded.contains(title) { "▸" } else { "▾" };
-                let count = if *n == 0 { "—".to_owned() } else { n.to_string() };
+                let mark = if self.folded.contains(title) {
+                    "▸"
+                } else {
+                    "▾"
+                };
+                let count = if *n == 0 {
+                    "—".to_owned()
+                } else {
+                    n.to_string()
+                };
                 let room = columns.saturating_sub(2 + count.len() + 1);
                 return Line::from(vec![
                     look.span(format!("{mark} "), Role::Dim),
@@ -135,34 +211,68 @@ impl Explorer {
             }
             Item::Lm(name) => {
                 let used = session.lm.as_ref() == Some(name);
-                let model = session.lms.get(name).map(|it| it.model.clone()).unwrap_or_default();
+                let model = session
+                    .lms
+                    .get(name)
+                    .map(|it| it.model.clone())
+                    .unwrap_or_default();
                 let note = if &model == name { String::new() } else { model };
-                if used { ("●", Role::Ok, name.clone(), note) } else { ("○", Role::Dim, name.clone(), note) }
+                if used {
+                    ("●", Role::Ok, name.clone(), note)
+                } else {
+                    ("○", Role::Dim, name.clone(), note)
+                }
             }
             Item::Signature(name) => {
-                let note = session.signatures.get(name).map(super::signature::shape).unwrap_or_default();
+                let note = session
+                    .signatures
+                    .get(name)
+                    .map(super::signature::shape)
+                    .unwrap_or_default();
                 ("·", Role::Dim, name.clone(), note)
             }
             Item::Program(name) => {
                 let program = session.programs.get(name);
-                let mut note = program.map(|it| format!("v{}", it.version)).unwrap_or_default();
+                let mut note = program
+                    .map(|it| format!("v{}", it.version))
+                    .unwrap_or_default();
                 if let Some(score) = program.and_then(|it| it.score) {
                     note.push_str(&format!(" {score:.1}"));
                 }
                 let better = program.is_some_and(|it| it.optimizer.is_some());
-                (if better { "▲" } else { "·" }, if better { Role::Ok } else { Role::Dim }, name.clone(), note)
+                (
+                    if better { "▲" } else { "·" },
+                    if better { Role::Ok } else { Role::Dim },
+                    name.clone(),
+                    note,
+                )
             }
             Item::Data(name) => {
-                let note = session.datasets.get(name).map(|it| format!("{} rows", it.len)).unwrap_or_default();
+                let note = session
+                    .datasets
+                    .get(name)
+                    .map(|it| format!("{} rows", it.len))
+                    .unwrap_or_default();
                 ("·", Role::Dim, name.clone(), note)
             }
             Item::Name(name) => {
                 let found = session.names.iter().find(|it| &it.name == name);
-                let mark = if found.is_some_and(|it| it.registered) { "◆" } else { "·" };
-                (mark, Role::Dim, name.clone(), found.map(|it| it.type_name.clone()).unwrap_or_default())
+                let mark = if found.is_some_and(|it| it.registered) {
+                    "◆"
+                } else {
+                    "·"
+                };
+                (
+                    mark,
+                    Role::Dim,
+                    name.clone(),
+                    found.map(|it| it.type_name.clone()).unwrap_or_default(),
+                )
             }
             Item::Run(id) => {
-                let Some(run) = session.runs.get(id) else { return Line::default() };
+                let Some(run) = session.runs.get(id) else {
+                    return Line::default();
+                };
                 let (mark, role) = look::sign(run.status);
                 let note = match run.status {
                     RunStatus::Running => "running".to_owned(),
@@ -172,7 +282,8 @@ impl Explorer {
             }
         };
         let room = columns.saturating_sub(4);
-        let note_width = text::width(&note).min(room.saturating_sub(text::width(&name) + 1).max(room / 3));
+        let note_width =
+            text::width(&note).min(room.saturating_sub(text::width(&name) + 1).max(room / 3));
         let name_room = room.saturating_sub(if note_width > 0 { note_width + 1 } else { 0 });
         Line::from(vec![
             look.span(format!("  {mark} "), mark_role),

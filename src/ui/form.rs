@@ -23,12 +23,18 @@ impl Field {
     pub(crate) fn new(text: &str) -> Self {
         let mut area = TextArea::new(vec![text.replace(['\n', '\r'], " ")]);
         area.move_cursor(CursorMove::End);
-        Self { area, secret: false }
+        Self {
+            area,
+            secret: false,
+        }
     }
 
     /// One that is not echoed.
     pub(crate) fn secret() -> Self {
-        Self { secret: true, ..Self::new("") }
+        Self {
+            secret: true,
+            ..Self::new("")
+        }
     }
 
     /// What it says.
@@ -39,10 +45,22 @@ impl Field {
     /// Takes an editing key; true when the text changed.
     pub(crate) fn key(&mut self, key: KeyEvent) -> bool {
         use crossterm::event::KeyCode;
-        if matches!(key.code, KeyCode::Enter | KeyCode::Tab | KeyCode::BackTab | KeyCode::Up | KeyCode::Down | KeyCode::Esc) {
+        if matches!(
+            key.code,
+            KeyCode::Enter
+                | KeyCode::Tab
+                | KeyCode::BackTab
+                | KeyCode::Up
+                | KeyCode::Down
+                | KeyCode::Esc
+        ) {
             return false;
         }
-        if key.code == KeyCode::Char('m') && key.modifiers.contains(crossterm::event::KeyModifiers::CONTROL) {
+        if key.code == KeyCode::Char('m')
+            && key
+                .modifiers
+                .contains(crossterm::event::KeyModifiers::CONTROL)
+        {
             return false;
         }
         self.area.input(key)
@@ -55,15 +73,29 @@ impl Field {
 
     /// Draws it; answers where the cursor is.
     pub(crate) fn draw(&self, area: Rect, look: Look<'_>, buffer: &mut Buffer) -> Position {
-        let shown = if self.secret { "•".repeat(self.text().chars().count()) } else { self.text() };
+        let shown = if self.secret {
+            "•".repeat(self.text().chars().count())
+        } else {
+            self.text()
+        };
         let before: String = shown.chars().take(self.area.cursor().1).collect();
         let column = text::width(&before);
         let room = usize::from(area.width).max(1);
         let left = (column + 1).saturating_sub(room);
         let row = Rect { height: 1, ..area };
-        let line = Line::styled(crate::sanitize::one_line(&shown).into_owned(), look.style(Role::Text));
-        ratatui::widgets::Widget::render(ratatui::widgets::Paragraph::new(line).scroll((0, left as u16)), row, buffer);
-        Position { x: area.x + (column - left) as u16, y: area.y }
+        let line = Line::styled(
+            crate::sanitize::one_line(&shown).into_owned(),
+            look.style(Role::Text),
+        );
+        ratatui::widgets::Widget::render(
+            ratatui::widgets::Paragraph::new(line).scroll((0, left as u16)),
+            row,
+            buffer,
+        );
+        Position {
+            x: area.x + (column - left) as u16,
+            y: area.y,
+        }
     }
 }
 
@@ -109,13 +141,20 @@ impl Form {
             hint: (*hint).to_owned(),
             field: Field::new(text),
         };
-        Self { title: title.into(), entries: fields.iter().map(entry).collect(), problem: None, at: 0 }
+        Self {
+            title: title.into(),
+            entries: fields.iter().map(entry).collect(),
+            problem: None,
+            at: 0,
+        }
     }
 
     /// What a field says, without spaces around it.
     pub(crate) fn text(&self, name: &str) -> String {
         let entry = self.entries.iter().find(|entry| entry.name == name);
-        entry.map(|entry| entry.field.text().trim().to_owned()).unwrap_or_default()
+        entry
+            .map(|entry| entry.field.text().trim().to_owned())
+            .unwrap_or_default()
     }
 
     /// What a key of the table means.
@@ -134,7 +173,11 @@ impl Form {
 
     /// Says what is wrong and goes to that field.
     pub(crate) fn complain(&mut self, name: &str, problem: impl Into<String>) {
-        self.at = self.entries.iter().position(|entry| entry.name == name).unwrap_or(self.at);
+        self.at = self
+            .entries
+            .iter()
+            .position(|entry| entry.name == name)
+            .unwrap_or(self.at);
         self.problem = Some(problem.into());
     }
 
@@ -154,11 +197,24 @@ impl Form {
     }
 
     /// Draws it as a window; answers where the cursor is.
-    pub(crate) fn draw(&self, screen: Rect, look: Look<'_>, buffer: &mut Buffer) -> Option<Position> {
+    pub(crate) fn draw(
+        &self,
+        screen: Rect,
+        look: Look<'_>,
+        buffer: &mut Buffer,
+    ) -> Option<Position> {
         let area = super::look::centred(screen, 76, self.entries.len() as u16 + 6);
         let inner = look.popup(&self.title, area, buffer);
-        let names = self.entries.iter().map(|it| it.name.len()).max().unwrap_or(0) + 2;
-        let top = self.at.saturating_sub(usize::from(inner.height.saturating_sub(3)));
+        let names = self
+            .entries
+            .iter()
+            .map(|it| it.name.len())
+            .max()
+            .unwrap_or(0)
+            + 2;
+        let top = self
+            .at
+            .saturating_sub(usize::from(inner.height.saturating_sub(3)));
         let mut cursor = None;
         for (y, (at, entry)) in self.entries.iter().enumerate().skip(top).enumerate() {
             let y = y as u16;
@@ -166,13 +222,27 @@ impl Form {
                 break;
             }
             let chosen = at == self.at;
-            let name = look.span(format!(" {}", text::pad(&entry.name.replace('_', " "), names)), if chosen { Role::Key } else { Role::Label });
+            let name = look.span(
+                format!(" {}", text::pad(&entry.name.replace('_', " "), names)),
+                if chosen { Role::Key } else { Role::Label },
+            );
             look.row(inner, y, &Line::from(name), false, buffer);
             let from = (names as u16 + 2).min(inner.width);
-            let room = Rect { x: inner.x + from, y: inner.y + y, width: inner.width.saturating_sub(from + 1), height: 1 };
+            let room = Rect {
+                x: inner.x + from,
+                y: inner.y + y,
+                width: inner.width.saturating_sub(from + 1),
+                height: 1,
+            };
             buffer.set_style(room, look.style(Role::Selection));
             if entry.field.text().is_empty() && !chosen {
-                buffer.set_stringn(room.x, room.y, &entry.hint, room.width.into(), look.style(Role::Dim));
+                buffer.set_stringn(
+                    room.x,
+                    room.y,
+                    &entry.hint,
+                    room.width.into(),
+                    look.style(Role::Dim),
+                );
             } else {
                 let at = entry.field.draw(room, look, buffer);
                 if chosen {
@@ -183,7 +253,10 @@ impl Form {
         let low = inner.height.saturating_sub(1);
         let line = match &self.problem {
             Some(problem) => look.span(format!(" {problem}"), Role::Error),
-            None => look.span(format!(" {}", self.entries.get(self.at).map_or("", |it| &it.hint)), Role::Dim),
+            None => look.span(
+                format!(" {}", self.entries.get(self.at).map_or("", |it| &it.hint)),
+                Role::Dim,
+            ),
         };
         look.row(inner, low, &Line::from(line), false, buffer);
         cursor

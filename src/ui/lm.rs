@@ -64,7 +64,11 @@ impl Lm {
                 Step::Done => match arguments(form) {
                     Ok(arguments) => {
                         let name = form.text("name");
-                        cx.submit(Purpose::Say(format!("`{name}` is set and selected")), "configure_lm", Value::Object(arguments));
+                        cx.submit(
+                            Purpose::Say(format!("`{name}` is set and selected")),
+                            "configure_lm",
+                            Value::Object(arguments),
+                        );
                         self.form = None;
                     }
                     Err((field, problem)) => form.complain(field, problem),
@@ -80,16 +84,30 @@ impl Lm {
             self.form = Some(form_of(&LmProfile::default()));
             return true;
         }
-        let Some(profile) = lms.values().nth(self.selection.at) else { return false };
+        let Some(profile) = lms.values().nth(self.selection.at) else {
+            return false;
+        };
         let name = &profile.name;
         match act {
-            Act::Select | Act::Enter => cx.submit(Purpose::Say(format!("calls go to `{name}` now")), "select_lm", json!({"name": name})),
+            Act::Select | Act::Enter => cx.submit(
+                Purpose::Say(format!("calls go to `{name}` now")),
+                "select_lm",
+                json!({"name": name}),
+            ),
             Act::Edit => self.form = Some(form_of(profile)),
             Act::Test => {
                 self.tests.insert(name.clone(), Test::Going);
-                cx.submit(Purpose::TestLm(name.clone()), "test_lm", json!({"name": name}));
+                cx.submit(
+                    Purpose::TestLm(name.clone()),
+                    "test_lm",
+                    json!({"name": name}),
+                );
             }
-            Act::Delete => cx.submit(Purpose::Say(format!("`{name}` is removed")), "remove_lm", json!({"name": name})),
+            Act::Delete => cx.submit(
+                Purpose::Say(format!("`{name}` is removed")),
+                "remove_lm",
+                json!({"name": name}),
+            ),
             Act::Copy => cx.actions.push(super::Action::Copy(profile.model.clone())),
             _ => return false,
         }
@@ -100,8 +118,14 @@ impl Lm {
     pub(super) fn tested(&mut self, name: String, result: OperationResult) {
         let test = match result {
             Ok(answer) => {
-                let ms = answer.get("latency_ms").and_then(Value::as_f64).unwrap_or(0.0);
-                let words = answer.get("answer").and_then(Value::as_str).unwrap_or_default();
+                let ms = answer
+                    .get("latency_ms")
+                    .and_then(Value::as_f64)
+                    .unwrap_or(0.0);
+                let words = answer
+                    .get("answer")
+                    .and_then(Value::as_str)
+                    .unwrap_or_default();
                 Test::Good(format!("answered in {}: {words}", text::duration(ms)))
             }
             Err(error) => Test::Bad(format!("{}: {}", error.kind, sentence(&error))),
@@ -110,39 +134,74 @@ impl Lm {
     }
 
     /// Draws it; answers where the cursor is.
-    pub(super) fn draw(&mut self, area: Rect, state: &State, look: Look<'_>, buffer: &mut Buffer) -> Option<Position> {
-        let [left, right] = Layout::horizontal([Constraint::Percentage(38), Constraint::Min(20)]).areas(area);
+    pub(super) fn draw(
+        &mut self,
+        area: Rect,
+        state: &State,
+        look: Look<'_>,
+        buffer: &mut Buffer,
+    ) -> Option<Position> {
+        let [left, right] =
+            Layout::horizontal([Constraint::Percentage(38), Constraint::Min(20)]).areas(area);
         let lms = &state.session.lms;
         let inner = look.pane("LM profiles", left, buffer);
         let columns = usize::from(inner.width);
-        for (y, at) in self.selection.visible(lms.len(), inner.height.into()).enumerate() {
-            let Some(profile) = lms.values().nth(at) else { continue };
+        for (y, at) in self
+            .selection
+            .visible(lms.len(), inner.height.into())
+            .enumerate()
+        {
+            let Some(profile) = lms.values().nth(at) else {
+                continue;
+            };
             let used = state.session.lm.as_ref() == Some(&profile.name);
-            let (mark, role) = if used { ("●", Role::Ok) } else { ("○", Role::Dim) };
+            let (mark, role) = if used {
+                ("●", Role::Ok)
+            } else {
+                ("○", Role::Dim)
+            };
             let name = text::pad(&profile.name, columns / 2);
             let line = Line::from(vec![
                 look.span(format!(" {mark} "), role),
                 look.span(name, Role::Text),
-                look.span(format!(" {}", text::fit(&profile.model, (columns / 2).saturating_sub(4))), Role::Dim),
+                look.span(
+                    format!(
+                        " {}",
+                        text::fit(&profile.model, (columns / 2).saturating_sub(4))
+                    ),
+                    Role::Dim,
+                ),
             ]);
             look.row(inner, y as u16, &line, at == self.selection.at, buffer);
         }
         if lms.is_empty() {
             let words = "No profile yet. `n` makes one; `demo` as provider is the built-in, offline stand-in.";
-            look.lines(inner, &text::plain(words, look.style(Role::Dim), columns), buffer);
+            look.lines(
+                inner,
+                &text::plain(words, look.style(Role::Dim), columns),
+                buffer,
+            );
         }
-        let side = Look { focused: false, ..look };
+        let side = Look {
+            focused: false,
+            ..look
+        };
         let inner = side.pane("Profile", right, buffer);
         if let Some(profile) = lms.values().nth(self.selection.at) {
             let lines = self.profile(profile, inner.width.into(), look);
             look.lines(inner, &lines, buffer);
         }
-        self.form.as_ref().and_then(|form| form.draw(area, look, buffer))
+        self.form
+            .as_ref()
+            .and_then(|form| form.draw(area, look, buffer))
     }
 
     fn profile(&self, profile: &LmProfile, columns: usize, look: Look<'_>) -> Vec<Line<'static>> {
         let row = |name: &str, value: String, role: Role| {
-            Line::from(vec![look.span(format!(" {}", text::pad(name, 18)), Role::Label), look.span(text::fit(&value, columns.saturating_sub(20)), role)])
+            Line::from(vec![
+                look.span(format!(" {}", text::pad(name, 18)), Role::Label),
+                look.span(text::fit(&value, columns.saturating_sub(20)), role),
+            ])
         };
         let mut out = vec![
             row("name", profile.name.clone(), Role::Title),
@@ -155,7 +214,10 @@ impl Lm {
         if let Some(timeout) = profile.timeout {
             out.push(row("timeout", format!("{timeout} s"), Role::Text));
         }
-        for (name, n, unit) in [("most calls at once", profile.max_concurrency, ""), ("most calls", profile.requests_per_minute, " a minute")] {
+        for (name, n, unit) in [
+            ("most calls at once", profile.max_concurrency, ""),
+            ("most calls", profile.requests_per_minute, " a minute"),
+        ] {
             if n > 0 {
                 out.push(row(name, format!("{n}{unit}"), Role::Text));
             }
@@ -165,10 +227,24 @@ impl Lm {
         }
         out.push(Line::default());
         match self.tests.get(&profile.name) {
-            None => out.push(Line::styled(" `t` sends one short request through it", look.style(Role::Dim))),
-            Some(Test::Going) => out.push(Line::styled(" ● testing the connection…", look.style(Role::Running))),
-            Some(Test::Good(words)) => out.extend(text::plain(&format!(" ✓ {words}"), look.style(Role::Ok), columns)),
-            Some(Test::Bad(words)) => out.extend(text::plain(&format!(" ✗ {words}"), look.style(Role::Error), columns)),
+            None => out.push(Line::styled(
+                " `t` sends one short request through it",
+                look.style(Role::Dim),
+            )),
+            Some(Test::Going) => out.push(Line::styled(
+                " ● testing the connection…",
+                look.style(Role::Running),
+            )),
+            Some(Test::Good(words)) => out.extend(text::plain(
+                &format!(" ✓ {words}"),
+                look.style(Role::Ok),
+                columns,
+            )),
+            Some(Test::Bad(words)) => out.extend(text::plain(
+                &format!(" ✗ {words}"),
+                look.style(Role::Error),
+                columns,
+            )),
         }
         out
     }
@@ -184,7 +260,10 @@ fn key_words(key: &KeySource) -> String {
 }
 
 fn form_of(profile: &LmProfile) -> Form {
-    let (provider, model) = profile.model.split_once('/').unwrap_or(("", &profile.model));
+    let (provider, model) = profile
+        .model
+        .split_once('/')
+        .unwrap_or(("", &profile.model));
     let (mut env, mut file, mut command) = ("", "", "");
     match &profile.key {
         KeySource::None => {}
@@ -192,30 +271,67 @@ fn form_of(profile: &LmProfile) -> Form {
         KeySource::File(path) => file = path,
         KeySource::Command(line) => command = line,
     }
-    let params = if profile.params.is_empty() { String::new() } else { Value::Object(profile.params.clone()).to_string() };
-    let title = if profile.name.is_empty() { "New LM profile".to_owned() } else { format!("LM profile {}", profile.name) };
-    Form::new(title, &[
-        ("name", "letters, digits, . _ -", &profile.name),
-        ("provider", "demo, openai, anthropic, gemini, ollama, local, …", provider),
-        ("model", "for example gpt-4o-mini", model),
-        ("api_base", "only for a server of your own: http://127.0.0.1:8000/v1", profile.api_base.as_deref().unwrap_or_default()),
-        ("api_key_env", "environment variable that holds the key; empty: the provider's own", env),
-        ("api_key_file", "or a file that holds it", file),
-        ("api_key_command", "or a command that prints it", command),
-        ("params", r#"JSON: {"temperature": 0.2, "max_tokens": 500}"#, &params),
-    ])
+    let params = if profile.params.is_empty() {
+        String::new()
+    } else {
+        Value::Object(profile.params.clone()).to_string()
+    };
+    let title = if profile.name.is_empty() {
+        "New LM profile".to_owned()
+    } else {
+        format!("LM profile {}", profile.name)
+    };
+    Form::new(
+        title,
+        &[
+            ("name", "letters, digits, . _ -", &profile.name),
+            (
+                "provider",
+                "demo, openai, anthropic, gemini, ollama, local, …",
+                provider,
+            ),
+            ("model", "for example gpt-4o-mini", model),
+            (
+                "api_base",
+                "only for a server of your own: http://127.0.0.1:8000/v1",
+                profile.api_base.as_deref().unwrap_or_default(),
+            ),
+            (
+                "api_key_env",
+                "environment variable that holds the key; empty: the provider's own",
+                env,
+            ),
+            ("api_key_file", "or a file that holds it", file),
+            ("api_key_command", "or a command that prints it", command),
+            (
+                "params",
+                r#"JSON: {"temperature": 0.2, "max_tokens": 500}"#,
+                &params,
+            ),
+        ],
+    )
 }
 
 /// The arguments of `configure_lm`, or which field is wrong and why.
 fn arguments(form: &Form) -> Result<Map<String, Value>, (&'static str, String)> {
     let mut out = Map::new();
     let name = form.text("name");
-    let fits = !name.is_empty() && name.len() <= 64 && name.chars().all(|ch| ch.is_ascii_alphanumeric() || "._-".contains(ch));
+    let fits = !name.is_empty()
+        && name.len() <= 64
+        && name
+            .chars()
+            .all(|ch| ch.is_ascii_alphanumeric() || "._-".contains(ch));
     if !fits {
-        return Err(("name", "a name of 1 to 64 letters, digits, `.`, `_` or `-`".to_owned()));
+        return Err((
+            "name",
+            "a name of 1 to 64 letters, digits, `.`, `_` or `-`".to_owned(),
+        ));
     }
     if form.text("provider").is_empty() {
-        return Err(("provider", "which provider? `demo` needs no key and no network".to_owned()));
+        return Err((
+            "provider",
+            "which provider? `demo` needs no key and no network".to_owned(),
+        ));
     }
     if form.text("model").is_empty() && form.text("provider") != "demo" {
         return Err(("model", "which model of it?".to_owned()));
@@ -228,10 +344,23 @@ fn arguments(form: &Form) -> Result<Map<String, Value>, (&'static str, String)> 
     if !params.is_empty() {
         match serde_json::from_str(&params) {
             Ok(Value::Object(params)) => out.extend(params),
-            _ => return Err(("params", r#"write a JSON object: {"temperature": 0.2}"#.to_owned())),
+            _ => {
+                return Err((
+                    "params",
+                    r#"write a JSON object: {"temperature": 0.2}"#.to_owned(),
+                ));
+            }
         }
     }
-    for key in ["name", "provider", "model", "api_base", "api_key_env", "api_key_file", "api_key_command"] {
+    for key in [
+        "name",
+        "provider",
+        "model",
+        "api_base",
+        "api_key_env",
+        "api_key_file",
+        "api_key_command",
+    ] {
         let text = form.text(key);
         if !text.is_empty() {
             out.insert(key.to_owned(), Value::String(text));

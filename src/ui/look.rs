@@ -61,11 +61,22 @@ impl Look<'_> {
     }
 
     /// Draws one line in a row of `area`, selected or not.
-    pub(crate) fn row(&self, area: Rect, y: u16, line: &Line<'_>, selected: bool, buffer: &mut Buffer) {
+    pub(crate) fn row(
+        &self,
+        area: Rect,
+        y: u16,
+        line: &Line<'_>,
+        selected: bool,
+        buffer: &mut Buffer,
+    ) {
         if y >= area.height {
             return;
         }
-        let row = Rect { y: area.y + y, height: 1, ..area };
+        let row = Rect {
+            y: area.y + y,
+            height: 1,
+            ..area
+        };
         buffer.set_line(row.x, row.y, line, row.width);
         if selected {
             buffer.set_style(row, self.style(Role::Selection));

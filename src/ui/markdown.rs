@@ -23,10 +23,21 @@ pub(crate) fn lines(source: &str, columns: usize, theme: &Theme) -> Vec<Line<'st
         }
         let heading = line.trim_start_matches('#');
         if heading.len() < line.len() && heading.starts_with(' ') {
-            out.extend(text::plain(heading.trim(), theme.style(Role::Heading), columns));
-        } else if let Some(item) = line.trim_start().strip_prefix(['-', '*', '+']).and_then(|it| it.strip_prefix(' ')) {
+            out.extend(text::plain(
+                heading.trim(),
+                theme.style(Role::Heading),
+                columns,
+            ));
+        } else if let Some(item) = line
+            .trim_start()
+            .strip_prefix(['-', '*', '+'])
+            .and_then(|it| it.strip_prefix(' '))
+        {
             let indent = " ".repeat(line.len() - line.trim_start().len());
-            let mut spans = vec![Span::styled(format!("{indent}• "), theme.style(Role::Accent))];
+            let mut spans = vec![Span::styled(
+                format!("{indent}• "),
+                theme.style(Role::Accent),
+            )];
             spans.extend(inline(item, theme));
             out.extend(text::wrap(vec![Line::from(spans)], columns));
         } else {
@@ -42,11 +53,18 @@ fn inline(line: &str, theme: &Theme) -> Vec<Span<'static>> {
     let mut spans = Vec::new();
     for (at, piece) in line.split('`').enumerate() {
         if at % 2 == 1 {
-            spans.push(Span::styled(piece.to_owned(), theme.style(Role::CodeFunction)));
+            spans.push(Span::styled(
+                piece.to_owned(),
+                theme.style(Role::CodeFunction),
+            ));
             continue;
         }
         for (at, piece) in piece.split("**").enumerate() {
-            let style = if at % 2 == 1 { plain.add_modifier(Modifier::BOLD) } else { plain };
+            let style = if at % 2 == 1 {
+                plain.add_modifier(Modifier::BOLD)
+            } else {
+                plain
+            };
             if !piece.is_empty() {
                 spans.push(Span::styled(piece.to_owned(), style));
             }

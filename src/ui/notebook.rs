@@ -76,14 +76,6 @@ impl Notebook {
         self.anchor = None;
     }
 
-    /// Selects a cell by id and brings it into view.
-    pub(crate) fn select(&mut self, id: CellId, state: &State) {
-        if let Some(at) = state.session.cells.iter().position(|cell| cell.id == id) {
-            self.selected = at;
-            self.anchor = Some(Anchor { cell: at, line: 0 });
-        }
-    }
-
     /// What a key means when a cell is selected; false when it means nothing.
     pub(crate) fn act(&mut self, act: Act, cx: &mut Context<'_>) -> bool {
         let cells = &cx.state.session.cells;
@@ -98,15 +90,25 @@ impl Notebook {
             Act::PageDown => self.scroll(self.page.max(2) as isize - 1, cx.state),
             Act::New => cx.focus = Some(Focus::Editor),
             _ => {
-                let Some(cell) = cells.get(self.selected).cloned() else { return false };
+                let Some(cell) = cells.get(self.selected).cloned() else {
+                    return false;
+                };
                 match act {
                     Act::Edit => {
                         self.editor.set(&cell.source, Some(cell.id));
                         cx.focus = Some(Focus::Editor);
                     }
-                    Act::Run if cell.source.starts_with(':') => cx.command = Some(cell.source[1..].to_owned()),
-                    Act::Run => cx.submit(Purpose::Quiet, "run_cell", json!({"source": cell.source, "cell": cell.id})),
-                    Act::Delete => cx.submit(Purpose::Quiet, "delete_cell", json!({"cell": cell.id})),
+                    Act::Run if cell.source.starts_with(':') => {
+                        cx.command = Some(cell.source[1..].to_owned())
+                    }
+                    Act::Run => cx.submit(
+                        Purpose::Quiet,
+                        "run_cell",
+                        json!({"source": cell.source, "cell": cell.id}),
+                    ),
+                    Act::Delete => {
+                        cx.submit(Purpose::Quiet, "delete_cell", json!({"cell": cell.id}))
+                    }
                     Act::Fold | Act::Left | Act::Right => {
                         if !self.unfolded.remove(&cell.id) {
                             self.unfolded.insert(cell.id);
@@ -128,8 +130,16 @@ impl Notebook {
         let shown = |rows: &[(u16, usize)], at: usize| rows.iter().any(|(_, cell)| *cell == at);
         if self.selected == last {
             self.anchor = None;
-        } else if !shown(&self.rows, self.selected) || self.rows.first().is_some_and(|(_, it)| *it == self.selected) {
-            self.anchor = Some(Anchor { cell: self.selected, line: 0 });
+        } else if !shown(&self.rows, self.selected)
+            || self
+                .rows
+                .first()
+                .is_some_and(|(_, it)| *it == self.selected)
+        {
+            self.anchor = Some(Anchor {
+                cell: self.selected,
+                line: 0,
+            });
         }
     }
 
@@ -157,23 +167,48 @@ impl Notebook {
         focus: Focus,
         buffer: &mut Buffer,
     ) -> Option<Position> {
-        let name = if state.session.cells.is_empty() { "Notebook".to_owned() } else { format!("Notebook · {} cells", state.session.cells.len()) };
+        let name = if state.session.cells.is_empty() {
+            "Notebook".to_owned()
+        } else {
+            format!("Notebook · {} cells", state.session.cells.len())
+        };
         let inner = look.pane(&name, area, buffer);
         if inner.height == 0 || inner.width < 8 {
             return None;
         }
-        let wanted = self.editor.n_lines().min(usize::from(inner.height / 2)).max(1) as u16;
-        let cells = Rect { height: inner.height.saturating_sub(wanted), ..inner };
+        let wanted = self
+            .editor
+            .n_lines()
+            .min(usize::from(inner.height / 2))
+            .max(1) as u16;
+        let cells = Rect {
+            height: inner.height.saturating_sub(wanted),
+            ..inner
+        };
         self.draw_cells(cells, state, look, focus, buffer);
         // Without many cells the editor stands right below the last one.
         let used = self.used.min(cells.height);
-        let editor = Rect { y: inner.y + used, height: wanted.min(inner.height - used), ..inner };
-        let look = Look { focused: focus == Focus::Editor, ..look };
+        let editor = Rect {
+            y: inner.y + used,
+            height: wanted.min(inner.height - used),
+            ..inner
+        };
+        let look = Look {
+            focused: focus == Focus::Editor,
+            ..look
+        };
         self.editor_area = editor;
         self.editor.draw(editor, look, buffer)
     }
 
-    fn draw_cells(&mut self, area: Rect, state: &State, look: Look<'_>, focus: Focus, buffer: &mut Buffer) {
+    fn draw_cells(
+        &mut self,
+        area: Rect,
+        state: &State,
+        look: Look<'_>,
+        focus: Focus,
+        buffer: &mut Buffer,
+    ) {
         let cells = &state.session.cells;
         let (width, height) = (usize::from(area.width), usize::from(area.height));
         self.page = height;
@@ -224,8 +259,12 @@ impl Notebook {
         }
         self.used = y.min(height) as u16;
         if self.cache.len() > KEPT {
-            let shown: HashSet<CellId> =
-                self.rows.iter().filter_map(|(_, at)| cells.get(*at)).map(|cell| cell.id).collect();
+            let shown: HashSet<CellId> = self
+                .rows
+                .iter()
+                .filter_map(|(_, at)| cells.get(*at))
+                .map(|cell| cell.id)
+                .collect();
             self.cache.retain(|id, _| shown.contains(id));
         }
     }
@@ -238,14 +277,24 @@ impl Notebook {
             at -= 1;
             let lines = self.lines_of(at, state, width, look).len() + 1;
             if lines >= left {
-                return Anchor { cell: at, line: lines - left };
+                return Anchor {
+                    cell: at,
+                    line: lines - left,
+                };
             }
             left -= lines;
         }
         Anchor { cell: 0, line: 0 }
     }
 
-    fn moved(&mut self, mut anchor: Anchor, by: isize, state: &State, width: usize, look: Look<'_>) -> Anchor {
+    fn moved(
+        &mut self,
+        mut anchor: Anchor,
+        by: isize,
+        state: &State,
+        width: usize,
+        look: Look<'_>,
+    ) -> Anchor {
         let mut left = by.unsigned_abs();
         while left > 0 {
             let height = self.lines_of(anchor.cell, state, width, look).len() + 1;
@@ -269,7 +318,10 @@ impl Notebook {
                     if anchor.cell + 1 >= state.session.cells.len() {
                         break;
                     }
-                    anchor = Anchor { cell: anchor.cell + 1, line: 0 };
+                    anchor = Anchor {
+                        cell: anchor.cell + 1,
+                        line: 0,
+                    };
                     left -= 1;
                 }
             }
@@ -277,8 +329,16 @@ impl Notebook {
         anchor
     }
 
-    fn lines_of(&mut self, at: usize, state: &State, width: usize, look: Look<'_>) -> Rc<Vec<Line<'static>>> {
-        let Some(cell) = state.session.cells.get(at) else { return Rc::default() };
+    fn lines_of(
+        &mut self,
+        at: usize,
+        state: &State,
+        width: usize,
+        look: Look<'_>,
+    ) -> Rc<Vec<Line<'static>>> {
+        let Some(cell) = state.session.cells.get(at) else {
+            return Rc::default();
+        };
         let unfolded = self.unfolded.contains(&cell.id);
         if let Some(kept) = self.cache.get(&cell.id)
             && kept.key.0 == cell.revision
@@ -290,7 +350,13 @@ impl Notebook {
         }
         let lines = Rc::new(cell::lines(cell, width, look.theme, unfolded));
         let key = (cell.revision, width, look.theme.name.clone(), unfolded);
-        self.cache.insert(cell.id, Kept { key, lines: Rc::clone(&lines) });
+        self.cache.insert(
+            cell.id,
+            Kept {
+                key,
+                lines: Rc::clone(&lines),
+            },
+        );
         lines
     }
 }
@@ -304,10 +370,22 @@ fn welcome(look: Look<'_>) -> Vec<Line<'static>> {
         ])
     };
     vec![
-        Line::from(look.span("Write ordinary DSPy code below and press Enter.", Role::Title)),
+        Line::from(look.span(
+            "Write ordinary DSPy code below and press Enter.",
+            Role::Title,
+        )),
         Line::default(),
-        Line::from(vec![ratatui::text::Span::raw("  "), look.span("qa = dspy.ChainOfThought(\"question -> answer\")", Role::CodeFunction)]),
-        Line::from(vec![ratatui::text::Span::raw("  "), look.span("qa(question=\"What is 12*7?\")", Role::CodeFunction)]),
+        Line::from(vec![
+            ratatui::text::Span::raw("  "),
+            look.span(
+                "qa = dspy.ChainOfThought(\"question -> answer\")",
+                Role::CodeFunction,
+            ),
+        ]),
+        Line::from(vec![
+            ratatui::text::Span::raw("  "),
+            look.span("qa(question=\"What is 12*7?\")", Role::CodeFunction),
+        ]),
         Line::default(),
         key("F2", "choose a language model"),
         key("F3", "edit a signature and see the exact prompt"),

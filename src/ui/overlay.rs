@@ -95,11 +95,19 @@ impl Overlay {
         let mut rows: Vec<Row> = TABLE
             .iter()
             .filter(|it| it.scope == Scope::Everywhere && it.act != Act::Palette)
-            .map(|it| Row { left: it.doc.to_owned(), right: it.keys.join(" "), does: Does::Act(it.act) })
+            .map(|it| Row {
+                left: it.doc.to_owned(),
+                right: it.keys.join(" "),
+                does: Does::Act(it.act),
+            })
             .collect();
         let session = &state.session;
         let mut command = |left: String, line: String| {
-            rows.push(Row { left, right: format!(":{line}"), does: Does::Command(line) });
+            rows.push(Row {
+                left,
+                right: format!(":{line}"),
+                does: Does::Command(line),
+            });
         };
         for name in session.lms.keys() {
             command(format!("Use LM {name}"), format!("lm use {name}"));
@@ -110,7 +118,14 @@ impl Overlay {
         for name in crate::theme::Theme::BUILT_IN {
             command(format!("Theme {name}"), format!("theme {name}"));
         }
-        for (words, line) in [("List sessions", "sessions"), ("Restart the kernel", "restart"), ("Health", "health"), ("List DSPy's modules", "modules"), ("All commands", "help"), ("Quit", "quit")] {
+        for (words, line) in [
+            ("List sessions", "sessions"),
+            ("Restart the kernel", "restart"),
+            ("Health", "health"),
+            ("List DSPy's modules", "modules"),
+            ("All commands", "help"),
+            ("Quit", "quit"),
+        ] {
             command(words.to_owned(), line.to_owned());
         }
         Self::Palette(Search::new(rows))
@@ -123,7 +138,11 @@ impl Overlay {
 
     /// The answer to a cell's question.
     pub(super) fn answer(wanted: InputWanted) -> Self {
-        let field = if wanted.password { Field::secret() } else { Field::default() };
+        let field = if wanted.password {
+            Field::secret()
+        } else {
+            Field::default()
+        };
         Self::Answer(Box::new((wanted, field)))
     }
 
@@ -154,7 +173,9 @@ impl Overlay {
             Self::Answer(answer) => {
                 let text = match key.code {
                     KeyCode::Enter => json!(answer.1.text()),
-                    KeyCode::Char('d') if key.modifiers.contains(KeyModifiers::CONTROL) => json!(null),
+                    KeyCode::Char('d') if key.modifiers.contains(KeyModifiers::CONTROL) => {
+                        json!(null)
+                    }
                     _ if cancels => {
                         cx.submit(Purpose::Quiet, "interrupt", json!({"cell": answer.0.cell}));
                         return Outcome::Close;
@@ -167,43 +188,75 @@ impl Overlay {
                 cx.submit(Purpose::Quiet, "reply_input", json!({"text": text}));
                 Outcome::Close
             }
-            Self::ConfirmQuit => match key.code {
-                // The core goes on without a screen until its runs end.
-                KeyCode::Char('k') | KeyCode::Enter => Outcome::Quit,
-                KeyCode::Char('c') => {
-                    let running = cx.state.session.runs.values().rev().take(50).filter(|it| it.status == crate::session::event::RunStatus::Running);
-                    for run in running {
-                        match run.cell {
-                            Some(cell) => cx.submit(Purpose::Quiet, "interrupt", json!({"cell": cell})),
-                            None => cx.submit(Purpose::Quiet, "cancel", json!({"run": run.id})),
+            Self::ConfirmQuit => {
+                match key.code {
+                    // The core goes on without a screen until its runs end.
+                    KeyCode::Char('k') | KeyCode::Enter => Outcome::Quit,
+                    KeyCode::Char('c') => {
+                        let running =
+                            cx.state.session.runs.values().rev().take(50).filter(|it| {
+                                it.status == crate::session::event::RunStatus::Running
+                            });
+                        for run in running {
+                            match run.cell {
+                                Some(cell) => {
+                                    cx.submit(Purpose::Quiet, "interrupt", json!({"cell": cell}))
+                                }
+                                None => cx.submit(Purpose::Quiet, "cancel", json!({"run": run.id})),
+                            }
                         }
+                        Outcome::Quit
                     }
-                    Outcome::Quit
+                    _ => Outcome::Close,
                 }
-                _ => Outcome::Close,
-            },
+            }
         }
     }
 
     /// Draws it; answers where the cursor is.
-    pub(super) fn draw(&mut self, screen: Rect, look: Look<'_>, buffer: &mut Buffer) -> Option<Position> {
-        let look = Look { focused: true, ..look };
+    pub(super) fn draw(
+        &mut self,
+        screen: Rect,
+        look: Look<'_>,
+        buffer: &mut Buffer,
+    ) -> Option<Position> {
+        let look = Look {
+            focused: true,
+            ..look
+        };
         match self {
             Self::Help(search) => search.draw("Keys", screen, look, buffer, true),
             Self::Palette(search) => search.draw("Palette", screen, look, buffer, false),
             Self::Command(field) => {
-                let row = Rect { y: screen.bottom().saturating_sub(1), height: 1, ..screen };
+                let row = Rect {
+                    y: screen.bottom().saturating_sub(1),
+                    height: 1,
+                    ..screen
+                };
                 prompt(row, ":", field, look, buffer)
             }
             Self::Answer(answer) => {
-                let row = Rect { y: screen.bottom().saturating_sub(1), height: 1, ..screen };
-                let question = format!("[{}] {} ", answer.0.cell.0, text::fit(&answer.0.prompt, usize::from(screen.width) / 2));
+                let row = Rect {
+                    y: screen.bottom().saturating_sub(1),
+                    height: 1,
+                    ..screen
+                };
+                let question = format!(
+                    "[{}] {} ",
+                    answer.0.cell.0,
+                    text::fit(&answer.0.prompt, usize::from(screen.width) / 2)
+                );
                 prompt(row, &question, &answer.1, look, buffer)
             }
             Self::ConfirmQuit => {
                 let area = look::centred(screen, 58, 6);
                 let inner = look.popup("Something is still running", area, buffer);
-                let line = |key: &str, words: &str| Line::from(vec![look.span(format!(" {key:<5} "), Role::Key), look.span(words.to_owned(), Role::Popup)]);
+                let line = |key: &str, words: &str| {
+                    Line::from(vec![
+                        look.span(format!(" {key:<5} "), Role::Key),
+                        look.span(words.to_owned(), Role::Popup),
+                    ])
+                };
                 let lines = [
                     line("k", "leave, and let it finish without a screen"),
                     line("c", "cancel it and leave"),
@@ -216,19 +269,34 @@ impl Overlay {
     }
 }
 
-fn prompt(row: Rect, mark: &str, field: &Field, look: Look<'_>, buffer: &mut Buffer) -> Option<Position> {
+fn prompt(
+    row: Rect,
+    mark: &str,
+    field: &Field,
+    look: Look<'_>,
+    buffer: &mut Buffer,
+) -> Option<Position> {
     ratatui::widgets::Widget::render(ratatui::widgets::Clear, row, buffer);
     buffer.set_style(row, look.style(Role::Popup));
     buffer.set_stringn(row.x, row.y, mark, row.width.into(), look.style(Role::Key));
     let from = (text::width(mark) as u16).min(row.width);
-    let room = Rect { x: row.x + from, width: row.width - from, ..row };
+    let room = Rect {
+        x: row.x + from,
+        width: row.width - from,
+        ..row
+    };
     Some(field.draw(room, look, buffer))
 }
 
 impl Search {
     fn new(rows: Vec<Row>) -> Self {
         let found = (0..rows.len()).collect();
-        Self { field: Field::default(), rows, found, selection: Selection::default() }
+        Self {
+            field: Field::default(),
+            rows,
+            found,
+            selection: Selection::default(),
+        }
     }
 
     fn key(&mut self, key: KeyEvent) -> Outcome {
@@ -238,7 +306,10 @@ impl Search {
             KeyCode::PageUp => Act::PageUp,
             KeyCode::PageDown => Act::PageDown,
             KeyCode::Enter => {
-                let row = self.found.get(self.selection.at).and_then(|at| self.rows.get(*at));
+                let row = self
+                    .found
+                    .get(self.selection.at)
+                    .and_then(|at| self.rows.get(*at));
                 return match row.map(|row| row.does.clone()) {
                     Some(Does::Act(act)) => Outcome::Do(act),
                     Some(Does::Command(line)) => Outcome::Command(line),
@@ -258,7 +329,11 @@ impl Search {
 
     /// Finds the rows that fit, best first.
     fn search(&mut self) {
-        let pattern = Pattern::parse(&self.field.text(), CaseMatching::Ignore, Normalization::Smart);
+        let pattern = Pattern::parse(
+            &self.field.text(),
+            CaseMatching::Ignore,
+            Normalization::Smart,
+        );
         let mut matcher = Matcher::new(Config::DEFAULT);
         let mut characters = Vec::new();
         let mut scored: Vec<(u32, usize)> = self
@@ -276,31 +351,67 @@ impl Search {
         self.selection = Selection::default();
     }
 
-    fn draw(&mut self, title: &str, screen: Rect, look: Look<'_>, buffer: &mut Buffer, keys: bool) -> Option<Position> {
+    fn draw(
+        &mut self,
+        title: &str,
+        screen: Rect,
+        look: Look<'_>,
+        buffer: &mut Buffer,
+        keys: bool,
+    ) -> Option<Position> {
         let area = look::centred(screen, 84, screen.height.saturating_sub(4).min(30));
         let inner = look.popup(title, area, buffer);
         if inner.height < 2 {
             return None;
         }
         buffer.set_stringn(inner.x, inner.y, " ❯ ", 3, look.style(Role::Key));
-        let room = Rect { x: inner.x + 3, width: inner.width.saturating_sub(3), ..inner };
+        let room = Rect {
+            x: inner.x + 3,
+            width: inner.width.saturating_sub(3),
+            ..inner
+        };
         let cursor = self.field.draw(room, look, buffer);
-        let list = Rect { y: inner.y + 1, height: inner.height - 1, ..inner };
+        let list = Rect {
+            y: inner.y + 1,
+            height: inner.height - 1,
+            ..inner
+        };
         let columns = usize::from(list.width);
-        for (y, at) in self.selection.visible(self.found.len(), list.height.into()).enumerate() {
-            let Some(row) = self.found.get(at).and_then(|at| self.rows.get(*at)) else { continue };
+        for (y, at) in self
+            .selection
+            .visible(self.found.len(), list.height.into())
+            .enumerate()
+        {
+            let Some(row) = self.found.get(at).and_then(|at| self.rows.get(*at)) else {
+                continue;
+            };
             let line = if keys {
                 let left = 22.min(columns / 2);
-                Line::from(vec![look.span(format!(" {}", text::pad(&row.left, left)), Role::Key), look.span(text::fit(&row.right, columns.saturating_sub(left + 2)), Role::Popup)])
+                Line::from(vec![
+                    look.span(format!(" {}", text::pad(&row.left, left)), Role::Key),
+                    look.span(
+                        text::fit(&row.right, columns.saturating_sub(left + 2)),
+                        Role::Popup,
+                    ),
+                ])
             } else {
                 let right = text::width(&row.right).min(columns / 3);
                 let left = columns.saturating_sub(right + 3);
-                Line::from(vec![look.span(format!(" {}", text::pad(&row.left, left)), Role::Popup), look.span(format!(" {} ", text::fit(&row.right, right)), Role::Dim)])
+                Line::from(vec![
+                    look.span(format!(" {}", text::pad(&row.left, left)), Role::Popup),
+                    look.span(format!(" {} ", text::fit(&row.right, right)), Role::Dim),
+                ])
             };
             look.row(list, y as u16, &line, at == self.selection.at, buffer);
         }
         if self.found.is_empty() {
-            look.row(list, 0, &Line::styled(" nothing fits", look.style(Role::Dim)), false, buffer);
+            look.row(
+                list,
+                0,
+                &Line::styled(" nothing fits", look.style(Role::Dim)),
+                false,
+                buffer,
+            );
         }
         Some(cursor)
     }

@@ -13,9 +13,9 @@ use super::input::{Action, Input};
 use super::screen::Screen;
 use crate::app::{Core, OperationResult, State};
 use crate::protocol::error::OperationError;
+use crate::session::catalog;
 use crate::session::reader::SessionReader;
 use crate::session::replay::Replay;
-use crate::session::catalog;
 use crate::terminal::{self, Guard};
 use crate::theme::{Depth, Theme};
 
@@ -53,10 +53,15 @@ enum End {
 /// When there is no terminal, or it cannot be set.
 pub async fn run(mut core: Core, options: Options) -> Result<ExitCode, OperationError> {
     terminal::check()?;
-    let theme = Theme::named(options.theme.as_deref().unwrap_or("dark"), options.themes.as_deref())
-        .map_err(|error| OperationError::invalid("unknown_theme", error.to_string()))?
-        .at_depth(Depth::detect(|name| std::env::var(name).ok()));
-    let cannot = |error: std::io::Error| OperationError::internal(format!("the terminal cannot be set: {error}"));
+    let theme = Theme::named(
+        options.theme.as_deref().unwrap_or("dark"),
+        options.themes.as_deref(),
+    )
+    .map_err(|error| OperationError::invalid("unknown_theme", error.to_string()))?
+    .at_depth(Depth::detect(|name| std::env::var(name).ok()));
+    let cannot = |error: std::io::Error| {
+        OperationError::internal(format!("the terminal cannot be set: {error}"))
+    };
     let mut guard = Guard::take().map_err(cannot)?;
     let mut screen = Screen::new(theme);
     let mut replay = match &options.replay {
@@ -95,7 +100,11 @@ impl Showing {
         let mut replay = Replay::new(reader);
         let end = replay.len();
         replay.jump(end);
-        let mut showing = Self { replay, state: State::default(), playing: false };
+        let mut showing = Self {
+            replay,
+            state: State::default(),
+            playing: false,
+        };
         showing.look();
         Ok(showing)
     }
@@ -117,18 +126,38 @@ impl Showing {
     }
 }
 
-fn draw(guard: &mut Guard, screen: &mut Screen, state: &State, replay: Option<&Showing>) -> std::io::Result<()> {
+fn draw(
+    guard: &mut Guard,
+    screen: &mut Screen,
+    state: &State,
+    replay: Option<&Showing>,
+) -> std::io::Result<()> {
     let position = replay.map(|it| (it.replay.position() as u64, it.replay.len() as u64));
     screen.set_replay(position);
     let state = replay.map_or(state, |it| &it.state);
     // Synchronised: the terminal shows whole frames only.
-    crossterm::queue!(guard.tui.backend_mut(), crossterm::terminal::BeginSynchronizedUpdate)?;
+    crossterm::queue!(
+        guard.tui.backend_mut(),
+        crossterm::terminal::BeginSynchronizedUpdate
+    )?;
     guard.tui.draw(|frame| screen.draw(state, frame))?;
-    crossterm::execute!(guard.tui.backend_mut(), crossterm::terminal::EndSynchronizedUpdate)
+    crossterm::execute!(
+        guard.tui.backend_mut(),
+        crossterm::terminal::EndSynchronizedUpdate
+    )
 }
 
-async fn work(core: &mut Core, guard: &mut Guard, screen: &mut Screen, replay: &mut Option<Showing>, options: &Options) -> End {
-    let (Ok(mut hangup), Ok(mut terminate)) = (signal(SignalKind::hangup()), signal(SignalKind::terminate())) else {
+async fn work(
+    core: &mut Core,
+    guard: &mut Guard,
+    screen: &mut Screen,
+    replay: &mut Option<Showing>,
+    options: &Options,
+) -> End {
+    let (Ok(mut hangup), Ok(mut terminate)) = (
+        signal(SignalKind::hangup()),
+        signal(SignalKind::terminate()),
+    ) else {
         return End::Gone;
     };
     let (answer_tx, mut answers) = mpsc::unbounded_channel::<(u64, OperationResult)>();
@@ -138,7 +167,12 @@ async fn work(core: &mut Core, guard: &mut Guard, screen: &mut Screen, replay: &
     let mut pending: Vec<Input> = vec![Input::StateChanged];
     loop {
         let clock = screen.wants_clock(core.state()) && replay.is_none();
-        let wait = replay.as_mut().filter(|it| it.playing).map(|it| it.replay.wait(1.0).unwrap_or_default().min(Duration::from_secs(1)));
+        let wait = replay.as_mut().filter(|it| it.playing).map(|it| {
+            it.replay
+                .wait(1.0)
+                .unwrap_or_default()
+                .min(Duration::from_secs(1))
+        });
         let mut todo: Vec<Action> = Vec::new();
         for input in pending.drain(..) {
             let state = replay.as_ref().map_or(core.state(), |it| &it.state);
@@ -148,9 +182,13 @@ async fn work(core: &mut Core, guard: &mut Guard, screen: &mut Screen, replay: &
         for action in todo {
             match action {
                 Action::Quit => return End::Quit,
-                Action::Submit { tag, operation, arguments } => {
+                Action::Submit {
+                    tag,
+                    operation,
+                    arguments,
+                } => {
                     let answer_tx = answer_tx.clone();
-                    if let Some(showing) = replay.as_ref()
+                    if let Some(showing) = replay.as_mut()
                         && operation == "read_document"
                     {
                         let _ = answer_tx.send((tag, read_document(showing, &arguments)));
@@ -158,7 +196,9 @@ async fn work(core: &mut Core, guard: &mut Guard, screen: &mut Screen, replay: &
                     }
                     let answer = core.handle().submit(operation, arguments);
                     tokio::spawn(async move {
-                        let result = answer.await.unwrap_or_else(|_| Err(OperationError::internal("the workbench is shutting down")));
+                        let result = answer.await.unwrap_or_else(|_| {
+                            Err(OperationError::internal("the workbench is shutting down"))
+                        });
                         let _ = answer_tx.send((tag, result));
                     });
                 }
@@ -192,7 +232,10 @@ async fn work(core: &mut Core, guard: &mut Guard, screen: &mut Screen, replay: &
                             pending.push(Input::StateChanged);
                         }
                         Some(Err(error)) => pending.push(Input::Failed(error)),
-                        None => pending.push(Input::Failed(OperationError::invalid("unknown_session", format!("there is no session `{id}` any more")))),
+                        None => pending.push(Input::Failed(OperationError::invalid(
+                            "unknown_session",
+                            format!("there is no session `{id}` any more"),
+                        ))),
                     }
                 }
                 Action::Seek(to) => {
@@ -271,11 +314,21 @@ async fn work(core: &mut Core, guard: &mut Guard, screen: &mut Screen, replay: &
 }
 
 /// A recorded body of the session on show.
-fn read_document(showing: &Showing, arguments: &serde_json::Value) -> OperationResult {
+fn read_document(showing: &mut Showing, arguments: &serde_json::Value) -> OperationResult {
     let document = arguments.get("document").cloned().unwrap_or_default();
-    let document = serde_json::from_value(document).map_err(|error| OperationError::internal(error.to_string()))?;
-    let missing = || OperationError::invalid("unknown_document", "this body is not in the session's record");
-    let bytes = showing.replay.document(&document).ok_or_else(missing)?;
+    let document = serde_json::from_value(document)
+        .map_err(|error| OperationError::internal(error.to_string()))?;
+    let missing = || {
+        OperationError::invalid(
+            "unknown_document",
+            "this body is not in the session's record",
+        )
+    };
+    let bytes = showing
+        .replay
+        .reader()
+        .document(&document)
+        .ok_or_else(missing)?;
     Ok(serde_json::json!({"text": String::from_utf8_lossy(&bytes)}))
 }
 
@@ -286,10 +339,21 @@ fn edit(text: &str) -> Option<String> {
     let mut options = std::fs::OpenOptions::new();
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let _ = std::fs::remove_file(&path);
-    options.write(true).create_new(true).open(&path).ok()?.write_all(text.as_bytes()).ok()?;
-    let editor = std::env::var("VISUAL").or_else(|_| std::env::var("EDITOR")).unwrap_or_else(|_| "vi".to_owned());
+    options
+        .write(true)
+        .create_new(true)
+        .open(&path)
+        .ok()?
+        .write_all(text.as_bytes())
+        .ok()?;
+    let editor = std::env::var("VISUAL")
+        .or_else(|_| std::env::var("EDITOR"))
+        .unwrap_or_else(|_| "vi".to_owned());
     let mut words = editor.split_whitespace();
-    let done = std::process::Command::new(words.next()?).args(words).arg(&path).status();
+    let done = std::process::Command::new(words.next()?)
+        .args(words)
+        .arg(&path)
+        .status();
     let edited = std::fs::read_to_string(&path).ok();
     let _ = std::fs::remove_file(&path);
     edited.filter(|_| done.is_ok_and(|it| it.success()))

@@ -59,7 +59,10 @@ struct Areas {
 impl Screen {
     /// A screen in these colours.
     pub fn new(theme: Theme) -> Self {
-        Self { theme, ..Self::default() }
+        Self {
+            theme,
+            ..Self::default()
+        }
     }
 
     /// Marks it as a replay at this event of so many.
@@ -106,7 +109,12 @@ impl Screen {
             }
         }
         if let Some(focus) = cx.focus.take() {
-            self.view = if matches!(focus, Focus::Trace | Focus::Detail) && self.view == View::Trace { View::Trace } else { View::Main };
+            self.view = if matches!(focus, Focus::Trace | Focus::Detail) && self.view == View::Trace
+            {
+                View::Trace
+            } else {
+                View::Main
+            };
             self.focus = focus;
         }
         if let Some(text) = cx.insert.take() {
@@ -134,13 +142,35 @@ impl Screen {
             (View::Main, Focus::Editor) => scopes.push(Scope::Editor),
             (View::Main, Focus::Notebook) => scopes.extend([Scope::Cells, Scope::Lists]),
             (View::Main, Focus::Explorer) => scopes.extend([Scope::Explorer, Scope::Lists]),
-            (View::Main | View::Trace, Focus::Detail) => scopes.extend([Scope::Detail, Scope::Lists]),
+            (View::Main | View::Trace, Focus::Detail) => {
+                scopes.extend([Scope::Detail, Scope::Lists])
+            }
             (View::Main | View::Trace, _) => scopes.extend([Scope::Trace, Scope::Lists]),
-            (View::Lm, _) => scopes.extend(if self.lm.writing() { vec![Scope::Form] } else { vec![Scope::Lm, Scope::Lists] }),
-            (View::Signature, _) => scopes.extend(if self.signature.writing() { vec![Scope::Form] } else { vec![Scope::Signature, Scope::Lists] }),
-            (View::Optimise, _) => scopes.extend(if self.optimise.writing() { vec![Scope::Form] } else { vec![Scope::Optimise, Scope::Lists] }),
-            (View::Sessions, _) => scopes.extend(if self.sessions.writing() { vec![Scope::Form] } else { vec![Scope::Sessions, Scope::Lists] }),
-            (View::Data, _) => scopes.extend(if self.data.writing() { vec![Scope::Form] } else { vec![Scope::Data, Scope::Lists] }),
+            (View::Lm, _) => scopes.extend(if self.lm.writing() {
+                vec![Scope::Form]
+            } else {
+                vec![Scope::Lm, Scope::Lists]
+            }),
+            (View::Signature, _) => scopes.extend(if self.signature.writing() {
+                vec![Scope::Form]
+            } else {
+                vec![Scope::Signature, Scope::Lists]
+            }),
+            (View::Optimise, _) => scopes.extend(if self.optimise.writing() {
+                vec![Scope::Form]
+            } else {
+                vec![Scope::Optimise, Scope::Lists]
+            }),
+            (View::Sessions, _) => scopes.extend(if self.sessions.writing() {
+                vec![Scope::Form]
+            } else {
+                vec![Scope::Sessions, Scope::Lists]
+            }),
+            (View::Data, _) => scopes.extend(if self.data.writing() {
+                vec![Scope::Form]
+            } else {
+                vec![Scope::Data, Scope::Lists]
+            }),
         }
         scopes.push(Scope::Everywhere);
         scopes
@@ -198,12 +228,22 @@ impl Screen {
                 self.open(view, cx);
             }
             Act::FocusExplorer => cx.focus = Some(Focus::Explorer),
-            Act::FocusNotebook => cx.focus = Some(if self.replay.is_some() { Focus::Notebook } else { Focus::Editor }),
+            Act::FocusNotebook => {
+                cx.focus = Some(if self.replay.is_some() {
+                    Focus::Notebook
+                } else {
+                    Focus::Editor
+                })
+            }
             Act::FocusTrace => cx.focus = Some(Focus::Trace),
             Act::Mouse => {
                 self.mouse_released = !self.mouse_released;
                 cx.actions.push(Action::CatchMouse(!self.mouse_released));
-                cx.say(if self.mouse_released { "the mouse is the terminal's: select text; F12 catches it again" } else { "the mouse works in the panes again" });
+                cx.say(if self.mouse_released {
+                    "the mouse is the terminal's: select text; F12 catches it again"
+                } else {
+                    "the mouse works in the panes again"
+                });
             }
             Act::Redraw if self.view != View::Sessions => cx.actions.push(Action::Redraw),
             _ => self.pane_act(act, key, cx),
@@ -238,7 +278,11 @@ impl Screen {
                 self.zoom = false;
                 cx.go = Some(View::Main);
             }
-            Act::NextPane | Act::PrevPane if self.view != View::Main && self.view != View::Trace => cx.go = Some(View::Main),
+            Act::NextPane | Act::PrevPane
+                if self.view != View::Main && self.view != View::Trace =>
+            {
+                cx.go = Some(View::Main)
+            }
             _ => self.other_key(key, cx),
         }
     }
@@ -255,7 +299,9 @@ impl Screen {
                 Act::Back => self.focus = Focus::Notebook,
                 Act::PageUp => self.notebook.scroll(-10, cx.state),
                 Act::PageDown => self.notebook.scroll(10, cx.state),
-                Act::External => cx.actions.push(Action::EditExternally(self.notebook.editor.source())),
+                Act::External => cx
+                    .actions
+                    .push(Action::EditExternally(self.notebook.editor.source())),
                 _ => return false,
             },
             _ if matches!(act, Act::NextPane | Act::PrevPane) => self.turn(act == Act::NextPane),
@@ -290,7 +336,13 @@ impl Screen {
         let ring: &[Focus] = if self.view == View::Trace {
             &[Focus::Trace, Focus::Detail]
         } else {
-            &[Focus::Explorer, Focus::Notebook, Focus::Editor, Focus::Trace, Focus::Detail]
+            &[
+                Focus::Explorer,
+                Focus::Notebook,
+                Focus::Editor,
+                Focus::Trace,
+                Focus::Detail,
+            ]
         };
         let at = ring.iter().position(|it| *it == self.focus).unwrap_or(0);
         let step = if onwards { 1 } else { ring.len() - 1 };
@@ -298,7 +350,9 @@ impl Screen {
     }
 
     fn replay_act(&mut self, act: Act, cx: &mut Context<'_>) -> bool {
-        let Some((at, of)) = self.replay else { return false };
+        let Some((at, of)) = self.replay else {
+            return false;
+        };
         let to = match act {
             Act::StepBack => at.saturating_sub(1),
             Act::StepForward => (at + 1).min(of),
@@ -323,7 +377,11 @@ impl Screen {
         self.zoom = false;
         match view {
             View::Main if matches!(self.focus, Focus::Detail | Focus::Trace) => {
-                self.focus = if self.replay.is_some() { Focus::Notebook } else { Focus::Editor };
+                self.focus = if self.replay.is_some() {
+                    Focus::Notebook
+                } else {
+                    Focus::Editor
+                };
             }
             View::Main => {}
             View::Trace => {
@@ -339,10 +397,21 @@ impl Screen {
     fn interrupt(&mut self, cx: &mut Context<'_>) {
         if let Some(run) = status::running(cx.state) {
             match run.cell {
-                Some(cell) => cx.submit(Purpose::Say("asked the cell to stop".to_owned()), "interrupt", json!({"cell": cell})),
-                None => cx.submit(Purpose::Say("asked the run to stop".to_owned()), "cancel", json!({"run": run.id})),
+                Some(cell) => cx.submit(
+                    Purpose::Say("asked the cell to stop".to_owned()),
+                    "interrupt",
+                    json!({"cell": cell}),
+                ),
+                None => cx.submit(
+                    Purpose::Say("asked the run to stop".to_owned()),
+                    "cancel",
+                    json!({"run": run.id}),
+                ),
             }
-        } else if self.view == View::Main && self.focus == Focus::Editor && !self.notebook.editor.is_empty() {
+        } else if self.view == View::Main
+            && self.focus == Focus::Editor
+            && !self.notebook.editor.is_empty()
+        {
             self.notebook.editor.clear();
         } else {
             cx.say("nothing runs · Ctrl-Q quits");
@@ -382,7 +451,11 @@ impl Screen {
                     }
                     return;
                 }
-                cx.submit(Purpose::Quiet, "command", json!({"line": format!(":{line}")}));
+                cx.submit(
+                    Purpose::Quiet,
+                    "command",
+                    json!({"line": format!(":{line}")}),
+                );
                 self.notebook.to_end(cx.state);
             }
         }
@@ -404,7 +477,9 @@ impl Screen {
 
     fn answered(&mut self, purpose: Purpose, result: OperationResult, cx: &mut Context<'_>) {
         match (purpose, result) {
-            (Purpose::Complete(revision), Ok(answer)) => self.notebook.editor.completed(revision, &answer),
+            (Purpose::Complete(revision), Ok(answer)) => {
+                self.notebook.editor.completed(revision, &answer)
+            }
             (Purpose::Complete(_), Err(_)) => {}
             (Purpose::Prompt(revision), result) => self.signature.rendered(revision, result),
             (Purpose::Signature(name), Ok(_)) => {
@@ -413,18 +488,27 @@ impl Screen {
             }
             (Purpose::Try, result) => self.signature.tried(result),
             (Purpose::Messages(key, part), Ok(answer)) => {
-                let text = answer.get("text").and_then(Value::as_str).unwrap_or_default();
+                let text = answer
+                    .get("text")
+                    .and_then(Value::as_str)
+                    .unwrap_or_default();
                 self.trace.detail.loaded(key, part, text.to_owned());
             }
             (Purpose::Messages(key, part), Err(error)) => {
-                self.trace.detail.loaded(key, part, super::context::sentence(&error));
+                self.trace
+                    .detail
+                    .loaded(key, part, super::context::sentence(&error));
             }
             (Purpose::TestLm(name), result) => self.lm.tested(name, result),
             (Purpose::Sessions, Ok(answer)) => self.sessions.listed(&answer),
             (Purpose::Say(words), Ok(_)) => cx.say(words),
             (Purpose::Quiet, Ok(_)) => {}
             // A cell or command that failed shows it where it stands.
-            (Purpose::Quiet, Err(error)) if error.class != crate::protocol::error::ErrorClass::PythonRuntime => cx.fail(&error),
+            (Purpose::Quiet, Err(error))
+                if error.class != crate::protocol::error::ErrorClass::PythonRuntime =>
+            {
+                cx.fail(&error)
+            }
             (Purpose::Quiet, Err(_)) => {}
             (_, Err(error)) => cx.fail(&error),
         }
@@ -435,8 +519,15 @@ impl Screen {
         if notes.len() > self.n_notes
             && let Some(note) = notes.last()
         {
-            let hint = if note.hint.is_empty() { String::new() } else { format!(" → {}", note.hint) };
-            cx.toast = Some(Toast { level: note.level, text: format!("{}{hint}", note.text) });
+            let hint = if note.hint.is_empty() {
+                String::new()
+            } else {
+                format!(" → {}", note.hint)
+            };
+            cx.toast = Some(Toast {
+                level: note.level,
+                text: format!("{}{hint}", note.text),
+            });
         }
         self.n_notes = notes.len();
         let n_cells = cx.state.session.cells.len();
@@ -446,7 +537,12 @@ impl Screen {
         self.n_cells = n_cells;
         self.overlay = match self.overlay.take() {
             Some(Overlay::Answer(_)) if cx.state.input.is_none() => None,
-            None => cx.state.input.clone().filter(|_| self.replay.is_none()).map(Overlay::answer),
+            None => cx
+                .state
+                .input
+                .clone()
+                .filter(|_| self.replay.is_none())
+                .map(Overlay::answer),
             other => other,
         };
         if self.view == View::Trace || self.focus == Focus::Detail {
@@ -455,7 +551,10 @@ impl Screen {
     }
 
     fn mouse(&mut self, mouse: MouseEvent, cx: &mut Context<'_>) {
-        let at = Position { x: mouse.column, y: mouse.row };
+        let at = Position {
+            x: mouse.column,
+            y: mouse.row,
+        };
         let wheel = match mouse.kind {
             MouseEventKind::ScrollUp => Some(Act::Up),
             MouseEventKind::ScrollDown => Some(Act::Down),
@@ -473,7 +572,9 @@ impl Screen {
         }
         if self.areas.notebook.contains(at) {
             match wheel {
-                Some(act) => self.notebook.scroll(if act == Act::Up { -3 } else { 3 }, cx.state),
+                Some(act) => self
+                    .notebook
+                    .scroll(if act == Act::Up { -3 } else { 3 }, cx.state),
                 None if self.notebook.click(at.y) => self.focus = Focus::Notebook,
                 None => self.focus = Focus::Editor,
             }
@@ -491,7 +592,11 @@ impl Screen {
         } else if self.areas.trace.contains(at) {
             match wheel {
                 Some(act) => {
-                    let focus = if self.focus == Focus::Detail { Focus::Detail } else { Focus::Trace };
+                    let focus = if self.focus == Focus::Detail {
+                        Focus::Detail
+                    } else {
+                        Focus::Trace
+                    };
                     self.trace.act(act, focus, cx);
                 }
                 None => {
@@ -507,32 +612,60 @@ impl Screen {
     pub fn draw(&mut self, state: &State, frame: &mut Frame<'_>) {
         let area = frame.area();
         let theme = self.theme.clone();
-        let look = Look { theme: &theme, focused: false };
+        let look = Look {
+            theme: &theme,
+            focused: false,
+        };
         let buffer = frame.buffer_mut();
-        buffer.set_style(area, theme.style(Role::Background).patch(theme.style(Role::Text)));
+        buffer.set_style(
+            area,
+            theme.style(Role::Background).patch(theme.style(Role::Text)),
+        );
         if area.width < LEAST.0 || area.height < LEAST.1 {
-            let words = format!("too small: {}×{}, needs {}×{}", area.width, area.height, LEAST.0, LEAST.1);
+            let words = format!(
+                "too small: {}×{}, needs {}×{}",
+                area.width, area.height, LEAST.0, LEAST.1
+            );
             let lines = super::text::plain(&words, look.style(Role::Warn), area.width.into());
             look.lines(area, &lines, buffer);
             return;
         }
         let strip = status::running(state).filter(|_| self.replay.is_none());
-        let low = if strip.is_some() || self.replay.is_some() { 1 } else { 0 };
-        let [top, middle, progress, bottom] =
-            Layout::vertical([Constraint::Length(1), Constraint::Min(3), Constraint::Length(low), Constraint::Length(1)]).areas(area);
+        let low = if strip.is_some() || self.replay.is_some() {
+            1
+        } else {
+            0
+        };
+        let [top, middle, progress, bottom] = Layout::vertical([
+            Constraint::Length(1),
+            Constraint::Min(3),
+            Constraint::Length(low),
+            Constraint::Length(1),
+        ])
+        .areas(area);
         status::top(top, state, self.replay, look, buffer);
         let mut cursor = self.draw_view(middle, state, look, buffer);
         if let Some((at, of)) = self.replay {
             draw_slider(progress, at, of, look, buffer);
         } else if let Some(run) = strip {
-            let others = state.session.runs.values().rev().take(50).filter(|it| it.status == run.status).count() - 1;
+            let others = state
+                .session
+                .runs
+                .values()
+                .rev()
+                .take(50)
+                .filter(|it| it.status == run.status)
+                .count()
+                - 1;
             status::progress(progress, run, others, self.now_ms, look, buffer);
         }
         status::hints(bottom, &self.scopes(), self.toast.as_ref(), look, buffer);
         if let Some(at) = cursor
             && self.view == View::Main
         {
-            self.notebook.editor.draw_completion(at, middle, look, buffer);
+            self.notebook
+                .editor
+                .draw_completion(at, middle, look, buffer);
         }
         if let Some(overlay) = &mut self.overlay {
             cursor = overlay.draw(area, look, buffer);
@@ -542,9 +675,18 @@ impl Screen {
         }
     }
 
-    fn draw_view(&mut self, area: Rect, state: &State, look: Look<'_>, buffer: &mut ratatui::buffer::Buffer) -> Option<Position> {
+    fn draw_view(
+        &mut self,
+        area: Rect,
+        state: &State,
+        look: Look<'_>,
+        buffer: &mut ratatui::buffer::Buffer,
+    ) -> Option<Position> {
         self.areas = Areas::default();
-        let focused = Look { focused: true, ..look };
+        let focused = Look {
+            focused: true,
+            ..look
+        };
         match self.view {
             View::Main => self.draw_main(area, state, look, buffer),
             View::Trace => {
@@ -554,18 +696,27 @@ impl Screen {
             }
             View::Lm => self.lm.draw(area, state, focused, buffer),
             View::Signature => self.signature.draw(area, state, focused, buffer),
-            View::Optimise => self.optimise.draw(area, state, focused, self.now_ms, buffer),
+            View::Optimise => self
+                .optimise
+                .draw(area, state, focused, self.now_ms, buffer),
             View::Sessions => self.sessions.draw(area, focused, buffer),
             View::Data => self.data.draw(area, state, focused, buffer),
         }
     }
 
-    fn draw_main(&mut self, area: Rect, state: &State, look: Look<'_>, buffer: &mut ratatui::buffer::Buffer) -> Option<Position> {
+    fn draw_main(
+        &mut self,
+        area: Rect,
+        state: &State,
+        look: Look<'_>,
+        buffer: &mut ratatui::buffer::Buffer,
+    ) -> Option<Position> {
         let focus = self.focus;
         let narrow = area.width < 100;
         if self.zoom || narrow {
             let area = if narrow {
-                let [tabs, rest] = Layout::vertical([Constraint::Length(1), Constraint::Min(1)]).areas(area);
+                let [tabs, rest] =
+                    Layout::vertical([Constraint::Length(1), Constraint::Min(1)]).areas(area);
                 draw_tabs(tabs, focus, look, buffer);
                 rest
             } else {
@@ -579,22 +730,45 @@ impl Screen {
         } else {
             let left = (area.width / 6).clamp(20, 30);
             let right = (area.width * 2 / 5).clamp(36, 90);
-            let [explorer, notebook, trace] =
-                Layout::horizontal([Constraint::Length(left), Constraint::Min(30), Constraint::Length(right)]).areas(area);
-            self.areas = Areas { explorer, notebook, trace };
+            let [explorer, notebook, trace] = Layout::horizontal([
+                Constraint::Length(left),
+                Constraint::Min(30),
+                Constraint::Length(right),
+            ])
+            .areas(area);
+            self.areas = Areas {
+                explorer,
+                notebook,
+                trace,
+            };
         }
         let areas = self.areas;
         let mut cursor = None;
         if areas.explorer.area() > 0 {
-            self.explorer.draw(areas.explorer, state, Look { focused: focus == Focus::Explorer, ..look }, buffer);
+            self.explorer.draw(
+                areas.explorer,
+                state,
+                Look {
+                    focused: focus == Focus::Explorer,
+                    ..look
+                },
+                buffer,
+            );
         }
         if areas.notebook.area() > 0 {
             let focused = matches!(focus, Focus::Notebook | Focus::Editor);
-            cursor = self.notebook.draw(areas.notebook, state, Look { focused, ..look }, focus, buffer);
+            cursor = self.notebook.draw(
+                areas.notebook,
+                state,
+                Look { focused, ..look },
+                focus,
+                buffer,
+            );
         }
         if areas.trace.area() > 0 {
             let focused = matches!(focus, Focus::Trace | Focus::Detail);
-            self.trace.draw(areas.trace, state, Look { focused, ..look }, focus, buffer);
+            self.trace
+                .draw(areas.trace, state, Look { focused, ..look }, focus, buffer);
         }
         cursor
     }
@@ -603,11 +777,18 @@ impl Screen {
 /// Names of the panes that share a narrow screen.
 fn draw_tabs(area: Rect, focus: Focus, look: Look<'_>, buffer: &mut ratatui::buffer::Buffer) {
     let tab = |name: &str, on: bool| {
-        if on { look.span(format!(" [{name}] "), Role::Title) } else { look.span(format!("  {name}  "), Role::Dim) }
+        if on {
+            look.span(format!(" [{name}] "), Role::Title)
+        } else {
+            look.span(format!("  {name}  "), Role::Dim)
+        }
     };
     let line = Line::from(vec![
         tab("Explorer Alt-1", focus == Focus::Explorer),
-        tab("Notebook Alt-2", matches!(focus, Focus::Notebook | Focus::Editor)),
+        tab(
+            "Notebook Alt-2",
+            matches!(focus, Focus::Notebook | Focus::Editor),
+        ),
         tab("Trace Alt-3", matches!(focus, Focus::Trace | Focus::Detail)),
     ]);
     buffer.set_line(area.x, area.y, &line, area.width);
@@ -617,7 +798,11 @@ fn draw_tabs(area: Rect, focus: Focus, look: Look<'_>, buffer: &mut ratatui::buf
 fn draw_slider(area: Rect, at: u64, of: u64, look: Look<'_>, buffer: &mut ratatui::buffer::Buffer) {
     let words = format!(" event {at} of {of} ");
     let room = usize::from(area.width).saturating_sub(super::text::width(&words) + 1);
-    let done = if of == 0 { room } else { (at as f64 / of as f64 * room as f64) as usize };
+    let done = if of == 0 {
+        room
+    } else {
+        (at as f64 / of as f64 * room as f64) as usize
+    };
     let line = Line::from(vec![
         look.span(words, Role::Label),
         look.span("━".repeat(done), Role::Accent),

@@ -39,7 +39,11 @@ impl Sessions {
 
     /// Takes the list in.
     pub(super) fn listed(&mut self, answer: &Value) {
-        self.all = answer.get("sessions").and_then(Value::as_array).cloned().unwrap_or_default();
+        self.all = answer
+            .get("sessions")
+            .and_then(Value::as_array)
+            .cloned()
+            .unwrap_or_default();
         self.read = true;
         self.find();
     }
@@ -47,10 +51,21 @@ impl Sessions {
     fn find(&mut self) {
         let wanted = self.search.text().to_lowercase();
         let fits = |session: &Value| {
-            let text = ["id", "name", "title"].iter().filter_map(|key| session.get(*key)?.as_str()).collect::<Vec<_>>().join(" ").to_lowercase();
+            let text = ["id", "name", "title"]
+                .iter()
+                .filter_map(|key| session.get(*key)?.as_str())
+                .collect::<Vec<_>>()
+                .join(" ")
+                .to_lowercase();
             wanted.split_whitespace().all(|word| text.contains(word))
         };
-        self.found = self.all.iter().enumerate().filter(|(_, it)| fits(it)).map(|(at, _)| at).collect();
+        self.found = self
+            .all
+            .iter()
+            .enumerate()
+            .filter(|(_, it)| fits(it))
+            .map(|(at, _)| at)
+            .collect();
         self.selection = Selection::default();
     }
 
@@ -82,7 +97,10 @@ impl Sessions {
             Act::Search => self.searching = true,
             Act::Redraw => self.opened(cx),
             Act::Enter => {
-                let session = self.found.get(self.selection.at).and_then(|at| self.all.get(*at));
+                let session = self
+                    .found
+                    .get(self.selection.at)
+                    .and_then(|at| self.all.get(*at));
                 if let Some(id) = session.and_then(|it| it.get("id")).and_then(Value::as_str) {
                     cx.actions.push(Action::Replay(id.to_owned()));
                 }
@@ -93,39 +111,116 @@ impl Sessions {
     }
 
     /// Draws it; answers where the cursor is.
-    pub(super) fn draw(&mut self, area: Rect, look: Look<'_>, buffer: &mut Buffer) -> Option<Position> {
+    pub(super) fn draw(
+        &mut self,
+        area: Rect,
+        look: Look<'_>,
+        buffer: &mut Buffer,
+    ) -> Option<Position> {
         let inner = look.pane(&format!("Sessions · {}", self.found.len()), area, buffer);
         if inner.height < 3 {
             return None;
         }
-        buffer.set_stringn(inner.x, inner.y, " / ", 3, look.style(if self.searching { Role::Key } else { Role::Dim }));
-        let cursor = self.search.draw(Rect { x: inner.x + 3, width: inner.width.saturating_sub(3), ..inner }, look, buffer);
+        buffer.set_stringn(
+            inner.x,
+            inner.y,
+            " / ",
+            3,
+            look.style(if self.searching { Role::Key } else { Role::Dim }),
+        );
+        let cursor = self.search.draw(
+            Rect {
+                x: inner.x + 3,
+                width: inner.width.saturating_sub(3),
+                ..inner
+            },
+            look,
+            buffer,
+        );
         let columns = usize::from(inner.width);
-        let head = format!(" {} {:>19} {:>7} {:>6} {:>9}  first cell", text::pad("session", 26), "last", "events", "calls", "cost");
-        let list = Rect { y: inner.y + 1, height: inner.height - 1, ..inner };
-        look.row(list, 0, &Line::from(look.span(text::fit(&head, columns), Role::Label)), false, buffer);
-        let body = Rect { y: list.y + 1, height: list.height - 1, ..list };
-        for (y, at) in self.selection.visible(self.found.len(), body.height.into()).enumerate() {
-            let Some(session) = self.found.get(at).and_then(|at| self.all.get(*at)) else { continue };
+        let head = format!(
+            " {} {:>19} {:>7} {:>6} {:>9}  first cell",
+            text::pad("session", 26),
+            "last",
+            "events",
+            "calls",
+            "cost"
+        );
+        let list = Rect {
+            y: inner.y + 1,
+            height: inner.height - 1,
+            ..inner
+        };
+        look.row(
+            list,
+            0,
+            &Line::from(look.span(text::fit(&head, columns), Role::Label)),
+            false,
+            buffer,
+        );
+        let body = Rect {
+            y: list.y + 1,
+            height: list.height - 1,
+            ..list
+        };
+        for (y, at) in self
+            .selection
+            .visible(self.found.len(), body.height.into())
+            .enumerate()
+        {
+            let Some(session) = self.found.get(at).and_then(|at| self.all.get(*at)) else {
+                continue;
+            };
             let of = |key: &str| session.get(key).and_then(Value::as_str).unwrap_or_default();
             let number = |key: &str| session.get(key).and_then(Value::as_u64).unwrap_or(0);
-            let time = session.get("modified_ms").and_then(Value::as_i64).unwrap_or(0);
-            let name = if of("name").is_empty() { of("id") } else { of("name") };
+            let time = session
+                .get("modified_ms")
+                .and_then(Value::as_i64)
+                .unwrap_or(0);
+            let name = if of("name").is_empty() {
+                of("id")
+            } else {
+                of("name")
+            };
             let problem = of("problem");
-            let last = if problem.is_empty() { of("title") } else { problem };
+            let last = if problem.is_empty() {
+                of("title")
+            } else {
+                problem
+            };
             let cost = session.get("cost").and_then(Value::as_f64).unwrap_or(0.0);
             let line = Line::from(vec![
                 look.span(format!(" {} ", text::pad(name, 26)), Role::Text),
                 look.span(format!("{:>19} ", moment(time)), Role::Dim),
-                look.span(format!("{:>7} {:>6} ", number("events"), number("calls")), Role::Number),
+                look.span(
+                    format!("{:>7} {:>6} ", number("events"), number("calls")),
+                    Role::Number,
+                ),
                 look.span(format!("{:>9}  ", text::cost(cost, 0)), Role::Cost),
-                look.span(text::fit(last, columns.saturating_sub(75)), if problem.is_empty() { Role::Dim } else { Role::Error }),
+                look.span(
+                    text::fit(last, columns.saturating_sub(75)),
+                    if problem.is_empty() {
+                        Role::Dim
+                    } else {
+                        Role::Error
+                    },
+                ),
             ]);
             look.row(body, y as u16, &line, at == self.selection.at, buffer);
         }
         if self.found.is_empty() {
-            let words = if self.read { "no session fits" } else { "reading…" };
-            look.row(body, 0, &Line::styled(format!(" {words}"), look.style(Role::Dim)), false, buffer);
+            let words = if self.read {
+                "no session fits"
+            } else {
+                "reading…"
+            };
+            look.row(
+                body,
+                0,
+                &Line::styled(format!(" {words}"), look.style(Role::Dim)),
+                false,
+                buffer,
+            );
         }
         self.searching.then_some(cursor)
     }
@@ -134,6 +229,10 @@ impl Sessions {
 /// A moment in the person's own time zone.
 fn moment(ms: i64) -> String {
     jiff::Timestamp::from_millisecond(ms)
-        .map(|it| it.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string())
+        .map(|it| {
+            it.to_zoned(jiff::tz::TimeZone::system())
+                .strftime("%Y-%m-%d %H:%M:%S")
+                .to_string()
+        })
         .unwrap_or_default()
 }

@@ -24,8 +24,18 @@ const ADAPTERS: [(&str, &str); 3] = [("chat", "Chat"), ("json", "JSON"), ("xml",
 
 /// `question → answer`, for lists.
 pub(super) fn shape(signature: &SignatureDef) -> String {
-    let names = |fields: &[FieldDef]| fields.iter().map(|it| it.name.as_str()).collect::<Vec<_>>().join(", ");
-    format!("{} → {}", names(&signature.inputs), names(&signature.outputs))
+    let names = |fields: &[FieldDef]| {
+        fields
+            .iter()
+            .map(|it| it.name.as_str())
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    format!(
+        "{} → {}",
+        names(&signature.inputs),
+        names(&signature.outputs)
+    )
 }
 
 /// The editor.
@@ -86,9 +96,17 @@ impl Signature {
             match cx.state.session.signatures.keys().next().cloned() {
                 Some(name) => self.load(&name, cx),
                 None => {
-                    let field = |name: &str| FieldDef { name: name.to_owned(), type_name: "str".to_owned(), desc: String::new() };
+                    let field = |name: &str| FieldDef {
+                        name: name.to_owned(),
+                        type_name: "str".to_owned(),
+                        desc: String::new(),
+                    };
                     self.name = "QA".to_owned();
-                    self.draft = SignatureDef { inputs: vec![field("question")], outputs: vec![field("answer")], instructions: String::new() };
+                    self.draft = SignatureDef {
+                        inputs: vec![field("question")],
+                        outputs: vec![field("answer")],
+                        instructions: String::new(),
+                    };
                     self.changed(cx);
                 }
             }
@@ -101,7 +119,14 @@ impl Signature {
     pub(super) fn load(&mut self, name: &str, cx: &mut Context<'_>) {
         if let Some(signature) = cx.state.session.signatures.get(name) {
             let adapter = self.adapter;
-            *self = Self { name: name.to_owned(), draft: signature.clone(), saved: Some(signature.clone()), adapter, revision: self.revision, ..Self::default() };
+            *self = Self {
+                name: name.to_owned(),
+                draft: signature.clone(),
+                saved: Some(signature.clone()),
+                adapter,
+                revision: self.revision,
+                ..Self::default()
+            };
             self.changed(cx);
         }
     }
@@ -125,12 +150,19 @@ impl Signature {
     }
 
     fn row(&self) -> Row {
-        self.rows().get(self.selection.at).copied().unwrap_or(Row::Name)
+        self.rows()
+            .get(self.selection.at)
+            .copied()
+            .unwrap_or(Row::Name)
     }
 
     fn field_mut(&mut self, at: usize) -> Option<&mut FieldDef> {
         let n = self.draft.inputs.len();
-        if at < n { self.draft.inputs.get_mut(at) } else { self.draft.outputs.get_mut(at - n) }
+        if at < n {
+            self.draft.inputs.get_mut(at)
+        } else {
+            self.draft.outputs.get_mut(at - n)
+        }
     }
 
     fn field(&self, at: usize) -> Option<&FieldDef> {
@@ -157,12 +189,22 @@ impl Signature {
 
     /// What is plainly wrong, before anybody is asked.
     fn check(&self) -> Option<String> {
-        let fields: Vec<&FieldDef> = self.draft.inputs.iter().chain(&self.draft.outputs).collect();
+        let fields: Vec<&FieldDef> = self
+            .draft
+            .inputs
+            .iter()
+            .chain(&self.draft.outputs)
+            .collect();
         for (at, field) in fields.iter().enumerate() {
             let mut characters = field.name.chars();
-            let first = characters.next().is_some_and(|ch| ch.is_alphabetic() || ch == '_');
+            let first = characters
+                .next()
+                .is_some_and(|ch| ch.is_alphabetic() || ch == '_');
             if !first || !characters.all(|ch| ch.is_alphanumeric() || ch == '_') {
-                return Some(format!("`{}` is not a Python name: letters, digits and `_`", field.name));
+                return Some(format!(
+                    "`{}` is not a Python name: letters, digits and `_`",
+                    field.name
+                ));
             }
             if fields.iter().take(at).any(|it| it.name == field.name) {
                 return Some(format!("there are two fields `{}`", field.name));
@@ -178,9 +220,16 @@ impl Signature {
         }
         match result {
             Ok(answer) => {
-                let list = answer.get("messages").and_then(Value::as_array).cloned().unwrap_or_default();
+                let list = answer
+                    .get("messages")
+                    .and_then(Value::as_array)
+                    .cloned()
+                    .unwrap_or_default();
                 let of = |it: &Value, key: &str| it.get(key).map(text::value).unwrap_or_default();
-                self.prompt = list.iter().map(|it| (of(it, "role"), of(it, "content"))).collect();
+                self.prompt = list
+                    .iter()
+                    .map(|it| (of(it, "role"), of(it, "content")))
+                    .collect();
                 self.problem = None;
                 if self.saved.as_ref() == Some(&self.draft) {
                     self.before = self.prompt.clone();
@@ -212,16 +261,25 @@ impl Signature {
         let text = match what {
             Part::Name => self.name.clone(),
             Part::FieldName(at) => self.field(at).map(|it| it.name.clone()).unwrap_or_default(),
-            Part::FieldType(at) => self.field(at).map(|it| it.type_name.clone()).unwrap_or_default(),
+            Part::FieldType(at) => self
+                .field(at)
+                .map(|it| it.type_name.clone())
+                .unwrap_or_default(),
             Part::FieldDesc(at) => self.field(at).map(|it| it.desc.clone()).unwrap_or_default(),
             Part::Instructions => self.draft.instructions.replace('\n', "\\n"),
         };
-        self.writing = Some(Writing { what, field: Field::new(&text), earlier: self.draft.clone() });
+        self.writing = Some(Writing {
+            what,
+            field: Field::new(&text),
+            earlier: self.draft.clone(),
+        });
     }
 
     /// Puts what is being written into the draft.
     fn take_over(&mut self) {
-        let Some((what, text)) = self.writing.as_ref().map(|it| (it.what, it.field.text())) else { return };
+        let Some((what, text)) = self.writing.as_ref().map(|it| (it.what, it.field.text())) else {
+            return;
+        };
         match what {
             Part::Name => self.name = text,
             Part::FieldName(at) => {
@@ -296,13 +354,21 @@ impl Signature {
             Act::Delete => self.delete_field(cx),
             Act::MoveUp | Act::MoveDown => self.move_field(act == Act::MoveUp, cx),
             Act::Undo | Act::Redo => {
-                let (from, to) = if act == Act::Undo { (&mut self.undo, &mut self.redo) } else { (&mut self.redo, &mut self.undo) };
+                let (from, to) = if act == Act::Undo {
+                    (&mut self.undo, &mut self.redo)
+                } else {
+                    (&mut self.redo, &mut self.undo)
+                };
                 match from.pop() {
                     Some(draft) => {
                         to.push(std::mem::replace(&mut self.draft, draft));
                         self.changed(cx);
                     }
-                    None => cx.say(if act == Act::Undo { "nothing to undo" } else { "nothing to redo" }),
+                    None => cx.say(if act == Act::Undo {
+                        "nothing to undo"
+                    } else {
+                        "nothing to redo"
+                    }),
                 }
             }
             Act::Other => {
@@ -317,29 +383,47 @@ impl Signature {
                     cx.warn("give it a name first: the topmost row");
                 } else {
                     let arguments = json!({"signature": self.draft, "name": self.name.trim()});
-                    cx.submit(Purpose::Signature(self.name.trim().to_owned()), "create_signature", arguments);
+                    cx.submit(
+                        Purpose::Signature(self.name.trim().to_owned()),
+                        "create_signature",
+                        arguments,
+                    );
                 }
             }
             Act::Try => {
                 let mut form = Form::new(format!("Try {}", self.name), &[]);
-                form.entries = self.draft.inputs.iter().map(|field| super::form::Entry {
-                    name: "value",
-                    hint: format!("{}: {}", field.name, field.type_name),
-                    field: Field::default(),
-                }).collect();
+                form.entries = self
+                    .draft
+                    .inputs
+                    .iter()
+                    .map(|field| super::form::Entry {
+                        name: "value",
+                        hint: format!("{}: {}", field.name, field.type_name),
+                        field: Field::default(),
+                    })
+                    .collect();
                 self.trying = Some(form);
             }
             Act::StepBack | Act::StepForward => {
                 let names: Vec<String> = cx.state.session.signatures.keys().cloned().collect();
                 if !names.is_empty() {
                     let at = names.iter().position(|it| *it == self.name).unwrap_or(0);
-                    let step = if act == Act::StepForward { 1 } else { names.len() - 1 };
+                    let step = if act == Act::StepForward {
+                        1
+                    } else {
+                        names.len() - 1
+                    };
                     let name = names[(at + step) % names.len()].clone();
                     self.load(&name, cx);
                 }
             }
             Act::Copy => {
-                let all = self.prompt.iter().map(|(role, content)| format!("{role}:\n{content}")).collect::<Vec<_>>().join("\n\n");
+                let all = self
+                    .prompt
+                    .iter()
+                    .map(|(role, content)| format!("{role}:\n{content}"))
+                    .collect::<Vec<_>>()
+                    .join("\n\n");
                 cx.actions.push(super::Action::Copy(all));
                 cx.say("copied the prompt");
             }
@@ -349,7 +433,9 @@ impl Signature {
     }
 
     fn act_writing(&mut self, act: Act, cx: &mut Context<'_>) {
-        let Some(writing) = self.writing.take() else { return };
+        let Some(writing) = self.writing.take() else {
+            return;
+        };
         match act {
             Act::Back => {
                 self.draft = writing.earlier;
@@ -390,10 +476,21 @@ impl Signature {
             Step::Cancel => self.trying = None,
             Step::Done => {
                 let value = |field: &FieldDef, text: String| {
-                    if field.type_name == "str" { Value::String(text) } else { serde_json::from_str(&text).unwrap_or(Value::String(text)) }
+                    if field.type_name == "str" {
+                        Value::String(text)
+                    } else {
+                        serde_json::from_str(&text).unwrap_or(Value::String(text))
+                    }
                 };
-                let inputs: Map<String, Value> = self.draft.inputs.iter().zip(&form.entries).map(|(field, entry)| (field.name.clone(), value(field, entry.field.text()))).collect();
-                let arguments = json!({"module": "Predict", "signature": self.draft, "inputs": inputs});
+                let inputs: Map<String, Value> = self
+                    .draft
+                    .inputs
+                    .iter()
+                    .zip(&form.entries)
+                    .map(|(field, entry)| (field.name.clone(), value(field, entry.field.text())))
+                    .collect();
+                let arguments =
+                    json!({"module": "Predict", "signature": self.draft, "inputs": inputs});
                 cx.submit(Purpose::Try, "execute_module", arguments);
                 cx.say("asked: the answer comes below the prompt");
                 self.trying = None;
@@ -410,14 +507,29 @@ impl Signature {
             Row::Field(at) => at + 1,
             Row::Instructions => self.n_fields(),
         };
-        let taken: Vec<String> = self.draft.inputs.iter().chain(&self.draft.outputs).map(|it| it.name.clone()).collect();
-        let name = (1..).map(|n| format!("field{n}")).find(|it| !taken.contains(it)).unwrap_or_default();
-        let field = FieldDef { name, type_name: "str".to_owned(), desc: String::new() };
+        let taken: Vec<String> = self
+            .draft
+            .inputs
+            .iter()
+            .chain(&self.draft.outputs)
+            .map(|it| it.name.clone())
+            .collect();
+        let name = (1..)
+            .map(|n| format!("field{n}"))
+            .find(|it| !taken.contains(it))
+            .unwrap_or_default();
+        let field = FieldDef {
+            name,
+            type_name: "str".to_owned(),
+            desc: String::new(),
+        };
         // Below an input comes an input, below an output an output.
         if at <= n_inputs && matches!(self.row(), Row::Name | Row::Field(_)) {
             self.draft.inputs.insert(at.min(n_inputs), field);
         } else {
-            self.draft.outputs.insert((at - n_inputs).min(self.draft.outputs.len()), field);
+            self.draft
+                .outputs
+                .insert((at - n_inputs).min(self.draft.outputs.len()), field);
         }
         self.selection.at = at + 1;
         self.write(Part::FieldName(at));
@@ -471,27 +583,50 @@ impl Signature {
         }
         let crossed = before.inputs.len() != self.draft.inputs.len();
         if !crossed {
-            self.selection.at = if up { self.selection.at - 1 } else { self.selection.at + 1 };
+            self.selection.at = if up {
+                self.selection.at - 1
+            } else {
+                self.selection.at + 1
+            };
         }
         self.keep(before);
         self.changed(cx);
     }
 
     /// Draws it; answers where the cursor is.
-    pub(super) fn draw(&mut self, area: Rect, state: &State, look: Look<'_>, buffer: &mut Buffer) -> Option<Position> {
+    pub(super) fn draw(
+        &mut self,
+        area: Rect,
+        state: &State,
+        look: Look<'_>,
+        buffer: &mut Buffer,
+    ) -> Option<Position> {
         let [left, right] = if area.width < 100 {
             Layout::vertical([Constraint::Percentage(45), Constraint::Min(4)]).areas(area)
         } else {
             Layout::horizontal([Constraint::Percentage(42), Constraint::Min(30)]).areas(area)
         };
-        let mark = if self.saved.as_ref() == Some(&self.draft) { "" } else { " · not saved" };
+        let mark = if self.saved.as_ref() == Some(&self.draft) {
+            ""
+        } else {
+            " · not saved"
+        };
         let inner = look.pane(&format!("Signature{mark}"), left, buffer);
         let cursor = self.draw_rows(inner, look, buffer);
-        let title = format!("Prompt · {} · ≈{} tokens", ADAPTERS[self.adapter].1, text::count(self.tokens()));
-        let side = Look { focused: false, ..look };
+        let title = format!(
+            "Prompt · {} · ≈{} tokens",
+            ADAPTERS[self.adapter].1,
+            text::count(self.tokens())
+        );
+        let side = Look {
+            focused: false,
+            ..look
+        };
         let inner = side.pane(&title, right, buffer);
         let lines = self.prompt_lines(inner.width.into(), look);
-        self.scroll = self.scroll.min(lines.len().saturating_sub(usize::from(inner.height)));
+        self.scroll = self
+            .scroll
+            .min(lines.len().saturating_sub(usize::from(inner.height)));
         look.lines(inner, lines.get(self.scroll..).unwrap_or_default(), buffer);
         let _ = state;
         match &self.trying {
@@ -502,11 +637,24 @@ impl Signature {
 
     /// About how many tokens the prompt has: four characters make one.
     fn tokens(&self) -> u64 {
-        (self.prompt.iter().map(|(_, content)| content.chars().count()).sum::<usize>() / 4) as u64
+        (self
+            .prompt
+            .iter()
+            .map(|(_, content)| content.chars().count())
+            .sum::<usize>()
+            / 4) as u64
     }
 
     fn draw_rows(&mut self, area: Rect, look: Look<'_>, buffer: &mut Buffer) -> Option<Position> {
-        let names = self.draft.inputs.iter().chain(&self.draft.outputs).map(|it| text::width(&it.name)).max().unwrap_or(0).clamp(8, 24);
+        let names = self
+            .draft
+            .inputs
+            .iter()
+            .chain(&self.draft.outputs)
+            .map(|it| text::width(&it.name))
+            .max()
+            .unwrap_or(0)
+            .clamp(8, 24);
         let n_inputs = self.draft.inputs.len();
         let rows = self.rows();
         let mut cursor = None;
@@ -519,25 +667,59 @@ impl Signature {
                 _ => None,
             };
             if let Some(heading) = heading {
-                look.row(area, y, &Line::styled(format!(" {heading}"), look.style(Role::Label)), false, buffer);
+                look.row(
+                    area,
+                    y,
+                    &Line::styled(format!(" {heading}"), look.style(Role::Label)),
+                    false,
+                    buffer,
+                );
                 y += 1;
             }
             let chosen = at == self.selection.at;
             let room = usize::from(area.width);
             match row {
-                Row::Name => look.row(area, y, &Line::from(vec![look.span(" name  ", Role::Label), look.span(text::fit(&self.name, room.saturating_sub(8)), Role::Title)]), chosen, buffer),
+                Row::Name => look.row(
+                    area,
+                    y,
+                    &Line::from(vec![
+                        look.span(" name  ", Role::Label),
+                        look.span(text::fit(&self.name, room.saturating_sub(8)), Role::Title),
+                    ]),
+                    chosen,
+                    buffer,
+                ),
                 Row::Field(place) => {
-                    let Some(field) = self.field(*place) else { continue };
+                    let Some(field) = self.field(*place) else {
+                        continue;
+                    };
                     let line = Line::from(vec![
-                        look.span(format!("   {}  ", text::pad(&field.name, names)), Role::Text),
+                        look.span(
+                            format!("   {}  ", text::pad(&field.name, names)),
+                            Role::Text,
+                        ),
                         look.span(text::pad(&field.type_name, 18), Role::CodeType),
-                        look.span(format!(" {}", text::fit(&field.desc, room.saturating_sub(names + 25))), Role::Dim),
+                        look.span(
+                            format!(
+                                " {}",
+                                text::fit(&field.desc, room.saturating_sub(names + 25))
+                            ),
+                            Role::Dim,
+                        ),
                     ]);
                     look.row(area, y, &line, chosen, buffer);
                 }
                 Row::Instructions => {
-                    let shown = if self.draft.instructions.is_empty() { "DSPy's own sentence" } else { &self.draft.instructions };
-                    let role = if self.draft.instructions.is_empty() { Role::Dim } else { Role::Text };
+                    let shown = if self.draft.instructions.is_empty() {
+                        "DSPy's own sentence"
+                    } else {
+                        &self.draft.instructions
+                    };
+                    let role = if self.draft.instructions.is_empty() {
+                        Role::Dim
+                    } else {
+                        Role::Text
+                    };
                     for line in text::plain(shown, look.style(role), room.saturating_sub(4)) {
                         let mut line = line;
                         line.spans.insert(0, look.span("   ", Role::Text));
@@ -558,7 +740,12 @@ impl Signature {
                     Part::FieldDesc(_) => names as u16 + 24,
                 }
                 .min(area.width.saturating_sub(4));
-                let room = Rect { x: area.x + from, y: area.y + y, width: area.width - from, height: 1 };
+                let room = Rect {
+                    x: area.x + from,
+                    y: area.y + y,
+                    width: area.width - from,
+                    height: 1,
+                };
                 ratatui::widgets::Widget::render(ratatui::widgets::Clear, room, buffer);
                 buffer.set_style(room, look.style(Role::Selection));
                 cursor = Some(writing.field.draw(room, look, buffer));
@@ -566,7 +753,13 @@ impl Signature {
             y += 1;
         }
         if self.writing.is_some() && y + 1 < area.height {
-            look.row(area, area.height - 1, &Line::styled(" Tab: name → type → description", look.style(Role::Dim)), false, buffer);
+            look.row(
+                area,
+                area.height - 1,
+                &Line::styled(" Tab: name → type → description", look.style(Role::Dim)),
+                false,
+                buffer,
+            );
         }
         cursor
     }
@@ -574,7 +767,11 @@ impl Signature {
     fn prompt_lines(&self, columns: usize, look: Look<'_>) -> Vec<Line<'static>> {
         let mut out = Vec::new();
         if let Some(problem) = &self.problem {
-            out.extend(text::plain(&format!("✗ {problem}"), look.style(Role::Error), columns));
+            out.extend(text::plain(
+                &format!("✗ {problem}"),
+                look.style(Role::Error),
+                columns,
+            ));
             out.push(Line::default());
         }
         for (at, (role, content)) in self.prompt.iter().enumerate() {
@@ -587,9 +784,15 @@ impl Signature {
         match &self.answer {
             Some(Ok(fields)) => {
                 out.push(Line::default());
-                out.extend(super::notebook::cell::boxed("Answer", fields, columns, look.theme));
+                out.extend(super::notebook::cell::boxed(
+                    "Answer", fields, columns, look.theme,
+                ));
             }
-            Some(Err(problem)) => out.extend(text::plain(&format!("✗ {problem}"), look.style(Role::Error), columns)),
+            Some(Err(problem)) => out.extend(text::plain(
+                &format!("✗ {problem}"),
+                look.style(Role::Error),
+                columns,
+            )),
             None => {}
         }
         out

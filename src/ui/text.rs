@@ -100,13 +100,21 @@ fn wrap_one(line: &Line<'static>, columns: usize, out: &mut Vec<Line<'static>>) 
 /// Plain text as lines of one style, wrapped.
 pub(crate) fn plain(text: &str, style: Style, columns: usize) -> Vec<Line<'static>> {
     let text = sanitize::clean(text);
-    let lines = text.lines().map(|line| Line::styled(expand_tabs(line), style)).collect();
+    let lines = text
+        .lines()
+        .map(|line| Line::styled(expand_tabs(line), style))
+        .collect();
     wrap(lines, columns)
 }
 
 /// Text that may carry colour sequences, as wrapped lines. Without colour only
 /// the text is kept.
-pub(crate) fn coloured(text: &str, base: Style, columns: usize, colour: bool) -> Vec<Line<'static>> {
+pub(crate) fn coloured(
+    text: &str,
+    base: Style,
+    columns: usize,
+    colour: bool,
+) -> Vec<Line<'static>> {
     let safe = sanitize::keep_sgr(text);
     let safe = expand_tabs(&safe);
     if !safe.contains('\u{1b}') {
@@ -182,7 +190,11 @@ pub(crate) fn cost(dollars: f64, unpriced: u64) -> String {
     } else {
         format!("${dollars:.2}")
     };
-    if unpriced > 0 { format!("{known} + ?") } else { known }
+    if unpriced > 0 {
+        format!("{known} + ?")
+    } else {
+        known
+    }
 }
 
 #[cfg(test)]
@@ -199,8 +211,14 @@ mod tests {
         assert_eq!(fit("a\nb", 5), "a b");
         assert_eq!(fit("abc", 0), "");
         assert_eq!(pad("ab", 4), "ab  ");
-        assert_eq!(texts(&plain("one two three", Style::new(), 8)), ["one two ", "three"]);
-        assert_eq!(texts(&plain("abcdefghij", Style::new(), 4)), ["abcd", "efgh", "ij"]);
+        assert_eq!(
+            texts(&plain("one two three", Style::new(), 8)),
+            ["one two ", "three"]
+        );
+        assert_eq!(
+            texts(&plain("abcdefghij", Style::new(), 4)),
+            ["abcd", "efgh", "ij"]
+        );
     }
 
     /// R113: colours pass, everything else is shown.
@@ -215,8 +233,27 @@ mod tests {
 
     #[test]
     fn numbers_are_short() {
-        assert_eq!((duration(0.25), duration(412.4), duration(3210.0), duration(125_000.0)), ("0.2 ms".into(), "412 ms".into(), "3.2 s".into(), "2:05 min".into()));
-        assert_eq!((count(12), count(3_400), count(2_000_000)), ("12".into(), "3.4k".into(), "2.0M".into()));
-        assert_eq!((cost(0.0, 0), cost(0.0012, 2)), ("$0".into(), "$0.0012 + ?".into()));
+        assert_eq!(
+            (
+                duration(0.25),
+                duration(412.4),
+                duration(3210.0),
+                duration(125_000.0)
+            ),
+            (
+                "0.2 ms".into(),
+                "412 ms".into(),
+                "3.2 s".into(),
+                "2:05 min".into()
+            )
+        );
+        assert_eq!(
+            (count(12), count(3_400), count(2_000_000)),
+            ("12".into(), "3.4k".into(), "2.0M".into())
+        );
+        assert_eq!(
+            (cost(0.0, 0), cost(0.0012, 2)),
+            ("$0".into(), "$0.0012 + ?".into())
+        );
     }
 }

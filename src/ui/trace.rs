@@ -33,7 +33,10 @@ impl Trace {
             return Some(run);
         }
         let recent = || runs.values().rev().take(200);
-        recent().find(|run| !run.spans.is_empty()).or_else(|| runs.values().next_back()).map(AsRef::as_ref)
+        recent()
+            .find(|run| !run.spans.is_empty())
+            .or_else(|| runs.values().next_back())
+            .map(AsRef::as_ref)
     }
 
     /// Shows this run.
@@ -67,7 +70,9 @@ impl Trace {
             }
             _ => {}
         }
-        let Some(run) = self.run(state) else { return false };
+        let Some(run) = self.run(state) else {
+            return false;
+        };
         if focus == Focus::Detail {
             let span = self.tree.selected(run);
             return self.detail.act(act, span, cx);
@@ -117,12 +122,23 @@ impl Trace {
     }
 
     /// Draws tree and tabs.
-    pub(crate) fn draw(&mut self, area: Rect, state: &State, look: Look<'_>, focus: Focus, buffer: &mut Buffer) {
+    pub(crate) fn draw(
+        &mut self,
+        area: Rect,
+        state: &State,
+        look: Look<'_>,
+        focus: Focus,
+        buffer: &mut Buffer,
+    ) {
         let wide = area.width >= 100;
         let [tree, detail] = if wide {
             Layout::horizontal([Constraint::Percentage(50), Constraint::Min(10)]).areas(area)
         } else if area.height < 14 {
-            let whole = if focus == Focus::Detail { [Rect::ZERO, area] } else { [area, Rect::ZERO] };
+            let whole = if focus == Focus::Detail {
+                [Rect::ZERO, area]
+            } else {
+                [area, Rect::ZERO]
+            };
             whole
         } else {
             Layout::vertical([Constraint::Percentage(45), Constraint::Min(6)]).areas(area)
@@ -130,11 +146,17 @@ impl Trace {
         (self.tree_area, self.detail_area) = (tree, detail);
         let run = self.run(state);
         if tree.area() > 0 {
-            let look = Look { focused: look.focused && focus != Focus::Detail, ..look };
+            let look = Look {
+                focused: look.focused && focus != Focus::Detail,
+                ..look
+            };
             self.tree.draw(tree, run, look, buffer);
         }
         if detail.area() > 0 {
-            let look = Look { focused: look.focused && focus == Focus::Detail, ..look };
+            let look = Look {
+                focused: look.focused && focus == Focus::Detail,
+                ..look
+            };
             let span = run.and_then(|run| self.tree.selected(run));
             self.detail.draw(detail, run, span, look, buffer);
         }

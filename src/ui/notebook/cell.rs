@@ -21,7 +21,12 @@ pub(crate) const MARGIN: usize = 5;
 const PREDICTION: &str = "application/vnd.dspex.prediction+json";
 
 /// A cell as lines of at most `columns`.
-pub(crate) fn lines(cell: &Cell, columns: usize, theme: &Theme, unfolded: bool) -> Vec<Line<'static>> {
+pub(crate) fn lines(
+    cell: &Cell,
+    columns: usize,
+    theme: &Theme,
+    unfolded: bool,
+) -> Vec<Line<'static>> {
     let room = columns.saturating_sub(MARGIN).max(8);
     let mut out = source(cell, columns, room, theme);
     for output in &cell.outputs {
@@ -33,20 +38,41 @@ pub(crate) fn lines(cell: &Cell, columns: usize, theme: &Theme, unfolded: bool) 
     }
     match cell.status {
         RunStatus::Interrupted => out.push(note("interrupted", Role::Warn, theme)),
-        RunStatus::Died => out.push(note("its worker ended before it was done: run it again with `r`", Role::Error, theme)),
+        RunStatus::Died => out.push(note(
+            "its worker ended before it was done: run it again with `r`",
+            Role::Error,
+            theme,
+        )),
         _ => {}
     }
     out
 }
 
 fn note(words: &str, role: Role, theme: &Theme) -> Line<'static> {
-    Line::from(vec![Span::raw(" ".repeat(MARGIN)), Span::styled(words.to_owned(), theme.style(role))])
+    Line::from(vec![
+        Span::raw(" ".repeat(MARGIN)),
+        Span::styled(words.to_owned(), theme.style(role)),
+    ])
 }
 
 fn source(cell: &Cell, columns: usize, room: usize, theme: &Theme) -> Vec<Line<'static>> {
     let (_, role) = look::sign(cell.status);
-    let role = if cell.status == RunStatus::Ok { Role::InputMark } else { role };
-    let mark = format!("{:<MARGIN$}", format!("[{}]", if cell.status == RunStatus::Running { "*".to_owned() } else { cell.id.0.to_string() }));
+    let role = if cell.status == RunStatus::Ok {
+        Role::InputMark
+    } else {
+        role
+    };
+    let mark = format!(
+        "{:<MARGIN$}",
+        format!(
+            "[{}]",
+            if cell.status == RunStatus::Running {
+                "*".to_owned()
+            } else {
+                cell.id.0.to_string()
+            }
+        )
+    );
     let body = if cell.kind == CellKind::Markdown {
         markdown::lines(&cell.source, room, theme)
     } else {
@@ -54,7 +80,11 @@ fn source(cell: &Cell, columns: usize, room: usize, theme: &Theme) -> Vec<Line<'
     };
     let mut out = Vec::with_capacity(body.len());
     for (at, mut line) in body.into_iter().enumerate() {
-        let mark = if at == 0 { mark.clone() } else { " ".repeat(MARGIN) };
+        let mark = if at == 0 {
+            mark.clone()
+        } else {
+            " ".repeat(MARGIN)
+        };
         line.spans.insert(0, Span::styled(mark, theme.style(role)));
         out.push(line);
     }
@@ -74,14 +104,24 @@ fn output(output: &Output, room: usize, theme: &Theme, unfolded: bool) -> Vec<Li
     match output {
         Output::Stream { stderr, text } => {
             let role = if *stderr { Role::Stderr } else { Role::Text };
-            long(text, room, unfolded, theme, |part| text::coloured(part, theme.style(role), room, colour))
+            long(text, room, unfolded, theme, |part| {
+                text::coloured(part, theme.style(role), room, colour)
+            })
         }
-        Output::Display { data, .. } | Output::Result { data } => bundle(data, room, theme, unfolded),
+        Output::Display { data, .. } | Output::Result { data } => {
+            bundle(data, room, theme, unfolded)
+        }
         Output::Error { error } => self::error(error, room, theme, unfolded),
         Output::Input { prompt, text } => {
             vec![Line::from(vec![
-                Span::styled(sanitize::one_line(prompt).into_owned(), theme.style(Role::Dim)),
-                Span::styled(sanitize::one_line(text).into_owned(), theme.style(Role::Text)),
+                Span::styled(
+                    sanitize::one_line(prompt).into_owned(),
+                    theme.style(Role::Dim),
+                ),
+                Span::styled(
+                    sanitize::one_line(text).into_owned(),
+                    theme.style(Role::Text),
+                ),
             ])]
         }
         Output::Clear { .. } => Vec::new(),
@@ -99,7 +139,10 @@ fn long(
 ) -> Vec<Line<'static>> {
     let limit = if unfolded { UNFOLDED } else { FOLDED };
     let bytes = limit * room.max(80) * 4;
-    let by_lines = text.match_indices('\n').nth(limit - 1).map_or(text.len(), |(at, _)| at);
+    let by_lines = text
+        .match_indices('\n')
+        .nth(limit - 1)
+        .map_or(text.len(), |(at, _)| at);
     let mut end = by_lines.min(bytes).min(text.len());
     while !text.is_char_boundary(end) {
         end -= 1;
@@ -109,13 +152,25 @@ fn long(
     lines.truncate(limit);
     if !rest.trim_end_matches('\n').is_empty() {
         let more = rest.lines().count();
-        let how = if unfolded { "`y` copies all of it" } else { "`o` unfolds" };
-        lines.push(Line::styled(format!("… {} more lines · {how}", text::count(more as u64)), theme.style(Role::Dim)));
+        let how = if unfolded {
+            "`y` copies all of it"
+        } else {
+            "`o` unfolds"
+        };
+        lines.push(Line::styled(
+            format!("… {} more lines · {how}", text::count(more as u64)),
+            theme.style(Role::Dim),
+        ));
     }
     lines
 }
 
-fn bundle(data: &Map<String, Value>, room: usize, theme: &Theme, unfolded: bool) -> Vec<Line<'static>> {
+fn bundle(
+    data: &Map<String, Value>,
+    room: usize,
+    theme: &Theme,
+    unfolded: bool,
+) -> Vec<Line<'static>> {
     if let Some(Value::Object(fields)) = data.get(PREDICTION) {
         let fields = match fields.get("outputs") {
             Some(Value::Object(outputs)) => outputs,
@@ -133,9 +188,19 @@ fn bundle(data: &Map<String, Value>, room: usize, theme: &Theme, unfolded: bool)
 }
 
 /// Fields in a frame: names aligned, values wrapped beside them.
-pub(crate) fn boxed(title: &str, fields: &Map<String, Value>, room: usize, theme: &Theme) -> Vec<Line<'static>> {
+pub(crate) fn boxed(
+    title: &str,
+    fields: &Map<String, Value>,
+    room: usize,
+    theme: &Theme,
+) -> Vec<Line<'static>> {
     let border = theme.style(Role::Border);
-    let names = fields.keys().map(|key| text::width(key)).max().unwrap_or(0).min(room / 3);
+    let names = fields
+        .keys()
+        .map(|key| text::width(key))
+        .max()
+        .unwrap_or(0)
+        .min(room / 3);
     let inner = room.saturating_sub(names + 6).max(1);
     let rule = |n: usize| "─".repeat(n);
     let head = room.saturating_sub(text::width(title) + 5);
@@ -147,7 +212,9 @@ pub(crate) fn boxed(title: &str, fields: &Map<String, Value>, room: usize, theme
     for (name, value) in fields {
         let value = match value {
             Value::String(text) => text.clone(),
-            Value::Array(_) | Value::Object(_) => serde_json::to_string_pretty(value).unwrap_or_default(),
+            Value::Array(_) | Value::Object(_) => {
+                serde_json::to_string_pretty(value).unwrap_or_default()
+            }
             other => other.to_string(),
         };
         let mut lines = text::plain(&value, theme.style(Role::Text), inner);
@@ -162,32 +229,67 @@ pub(crate) fn boxed(title: &str, fields: &Map<String, Value>, room: usize, theme
                 Span::styled(text::pad(name, names), theme.style(Role::Accent)),
                 Span::raw("  "),
             ];
-            spans.extend(line.spans.into_iter().map(|span| span.patch_style(line.style)));
+            spans.extend(
+                line.spans
+                    .into_iter()
+                    .map(|span| span.patch_style(line.style)),
+            );
             spans.push(Span::styled(format!("{} │", " ".repeat(fill)), border));
             out.push(Line::from(spans));
         }
     }
-    out.push(Line::styled(format!("╰{}╯", rule(room.saturating_sub(2))), border));
+    out.push(Line::styled(
+        format!("╰{}╯", rule(room.saturating_sub(2))),
+        border,
+    ));
     out
 }
 
 /// An error: sentence, remedy, traceback folded.
-pub(crate) fn error(error: &OperationError, room: usize, theme: &Theme, unfolded: bool) -> Vec<Line<'static>> {
-    let mut out = text::plain(&format!("✗ {}: {}", error.kind, error.message), theme.style(Role::Error), room);
+pub(crate) fn error(
+    error: &OperationError,
+    room: usize,
+    theme: &Theme,
+    unfolded: bool,
+) -> Vec<Line<'static>> {
+    let mut out = text::plain(
+        &format!("✗ {}: {}", error.kind, error.message),
+        theme.style(Role::Error),
+        room,
+    );
     if !error.recovery.near.is_empty() {
-        out.extend(text::plain(&format!("did you mean {}?", error.recovery.near.join(", ")), theme.style(Role::Warn), room));
+        out.extend(text::plain(
+            &format!("did you mean {}?", error.recovery.near.join(", ")),
+            theme.style(Role::Warn),
+            room,
+        ));
     }
     if !error.recovery.hint.is_empty() {
-        out.extend(text::plain(&format!("→ {}", error.recovery.hint), theme.style(Role::Accent), room));
+        out.extend(text::plain(
+            &format!("→ {}", error.recovery.hint),
+            theme.style(Role::Accent),
+            room,
+        ));
     }
     if !error.traceback.is_empty() {
         let whole = error.traceback.join("\n");
         let n = whole.lines().count();
         if unfolded {
-            out.push(Line::styled(format!("▾ traceback · {n} lines"), theme.style(Role::Dim)));
-            out.extend(text::coloured(&whole, theme.style(Role::Text), room, theme.name != "mono"));
+            out.push(Line::styled(
+                format!("▾ traceback · {n} lines"),
+                theme.style(Role::Dim),
+            ));
+            out.extend(text::coloured(
+                &whole,
+                theme.style(Role::Text),
+                room,
+                theme.name != "mono",
+            ));
         } else {
-            out.push(Line::styled(format!("▸ traceback · {n} lines · `o` unfolds"), theme.style(Role::Dim)));
+            out.push(Line::styled(
+                format!("▸ traceback · {n} lines · `o` unfolds"),
+                theme.style(Role::Dim),
+            ));
         }
     }
     out

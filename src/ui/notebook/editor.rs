@@ -67,7 +67,8 @@ impl Editor {
 
     /// Inserts at the cursor.
     pub(crate) fn insert(&mut self, text: &str) {
-        self.area.insert_str(text.replace("\r\n", "\n").replace('\r', "\n"));
+        self.area
+            .insert_str(text.replace("\r\n", "\n").replace('\r', "\n"));
         self.touched();
     }
 
@@ -79,7 +80,13 @@ impl Editor {
     /// Position of the cursor in characters.
     fn cursor(&self) -> usize {
         let at = self.area.cursor();
-        let before: usize = self.area.lines().iter().take(at.0).map(|line| line.chars().count() + 1).sum();
+        let before: usize = self
+            .area
+            .lines()
+            .iter()
+            .take(at.0)
+            .map(|line| line.chars().count() + 1)
+            .sum();
         before + at.1
     }
 
@@ -90,7 +97,11 @@ impl Editor {
             Act::Submit => {
                 let at = self.area.cursor();
                 let at_end = at.0 + 1 == self.area.lines().len();
-                if at_end && code::is_complete(&self.source()) { self.run(cx) } else { self.newline() }
+                if at_end && code::is_complete(&self.source()) {
+                    self.run(cx)
+                } else {
+                    self.newline()
+                }
             }
             Act::Run => self.run(cx),
             Act::Newline => self.newline(),
@@ -124,7 +135,9 @@ impl Editor {
                 } else if matches!(key.code, KeyCode::Char(_)) || before != self.revision {
                     self.completion = None;
                 }
-                if !key.modifiers.contains(KeyModifiers::CONTROL) && matches!(key.code, KeyCode::Left | KeyCode::Right) {
+                if !key.modifiers.contains(KeyModifiers::CONTROL)
+                    && matches!(key.code, KeyCode::Left | KeyCode::Right)
+                {
                     self.completion = None;
                 }
             }
@@ -183,7 +196,11 @@ impl Editor {
             .filter(|cell| cell.kind != CellKind::Markdown)
             .map(|cell| cell.source.as_str())
             .collect();
-        let back = if step > 0 { (back + 1).min(sources.len()) } else { back.saturating_sub(1) };
+        let back = if step > 0 {
+            (back + 1).min(sources.len())
+        } else {
+            back.saturating_sub(1)
+        };
         let target = self.target;
         match back.checked_sub(1).and_then(|at| sources.get(at)) {
             Some(source) => {
@@ -216,8 +233,17 @@ impl Editor {
         if revision != self.revision {
             return;
         }
-        let text = |it: &Value, key: &str| it.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let found = answer.get("matches").and_then(Value::as_array).cloned().unwrap_or_default();
+        let text = |it: &Value, key: &str| {
+            it.get(key)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned()
+        };
+        let found = answer
+            .get("matches")
+            .and_then(Value::as_array)
+            .cloned()
+            .unwrap_or_default();
         let matches: Vec<Match> = found
             .iter()
             .map(|it| Match {
@@ -259,19 +285,47 @@ impl Editor {
         let at = self.area.cursor();
         let height = usize::from(area.height).max(1);
         let top = (at.0 + 1).saturating_sub(height);
-        let line = self.area.lines().get(at.0).map(String::as_str).unwrap_or_default();
+        let line = self
+            .area
+            .lines()
+            .get(at.0)
+            .map(String::as_str)
+            .unwrap_or_default();
         let before: String = line.chars().take(at.1).collect();
         let column = text::width(&before.replace('\t', "    "));
         let left = (column + 1).saturating_sub(room.max(1));
-        let mark = self.target.map_or_else(|| "❯".to_owned(), |cell| format!("[{}]", cell.0));
-        let mark_role = if look.focused { Role::InputMark } else { Role::OutputMark };
-        buffer.set_stringn(area.x, area.y, text::pad(&mark, margin.into()), margin.into(), look.style(mark_role));
+        let mark = self
+            .target
+            .map_or_else(|| "❯".to_owned(), |cell| format!("[{}]", cell.0));
+        let mark_role = if look.focused {
+            Role::InputMark
+        } else {
+            Role::OutputMark
+        };
+        buffer.set_stringn(
+            area.x,
+            area.y,
+            text::pad(&mark, margin.into()),
+            margin.into(),
+            look.style(mark_role),
+        );
         if self.is_empty() && !look.focused {
-            buffer.set_stringn(area.x + margin, area.y, "write a cell: Enter, `i` or Alt-2", room, look.style(Role::Dim));
+            buffer.set_stringn(
+                area.x + margin,
+                area.y,
+                "write a cell: Enter, `i` or Alt-2",
+                room,
+                look.style(Role::Dim),
+            );
         }
         let lines = code::lines(&self.source(), look.theme);
         for (y, line) in lines.iter().skip(top).take(height).enumerate() {
-            let clip = Rect { x: area.x + margin, y: area.y + y as u16, width: room as u16, height: 1 };
+            let clip = Rect {
+                x: area.x + margin,
+                y: area.y + y as u16,
+                width: room as u16,
+                height: 1,
+            };
             ratatui::widgets::Widget::render(
                 ratatui::widgets::Paragraph::new(line.clone()).scroll((0, left as u16)),
                 clip,
@@ -285,15 +339,41 @@ impl Editor {
     }
 
     /// Draws the completions above or below the cursor.
-    pub(crate) fn draw_completion(&self, cursor: Position, screen: Rect, look: Look<'_>, buffer: &mut Buffer) {
-        let Some(completion) = &self.completion else { return };
-        let columns = completion.matches.iter().map(|it| text::width(&it.text) + it.kind.len() + 3).max().unwrap_or(0);
+    pub(crate) fn draw_completion(
+        &self,
+        cursor: Position,
+        screen: Rect,
+        look: Look<'_>,
+        buffer: &mut Buffer,
+    ) {
+        let Some(completion) = &self.completion else {
+            return;
+        };
+        let columns = completion
+            .matches
+            .iter()
+            .map(|it| text::width(&it.text) + it.kind.len() + 3)
+            .max()
+            .unwrap_or(0);
         let width = (columns.clamp(16, 60) as u16 + 2).min(screen.width);
         let height = (completion.matches.len().min(10) as u16 + 2).min(screen.height);
         let above = cursor.y.saturating_sub(screen.y) >= height;
-        let y = if above { cursor.y - height } else { (cursor.y + 1).min(screen.bottom().saturating_sub(height)) };
+        let y = if above {
+            cursor.y - height
+        } else {
+            (cursor.y + 1).min(screen.bottom().saturating_sub(height))
+        };
         let x = cursor.x.min(screen.right().saturating_sub(width));
-        let inner = look.popup("", Rect { x, y, width, height }, buffer);
+        let inner = look.popup(
+            "",
+            Rect {
+                x,
+                y,
+                width,
+                height,
+            },
+            buffer,
+        );
         let rows = usize::from(inner.height).max(1);
         let top = (completion.at + 1).saturating_sub(rows);
         for (y, it) in completion.matches.iter().enumerate().skip(top).take(rows) {

@@ -42,8 +42,13 @@ impl Detail {
         if self.bodies.len() > KEPT {
             self.bodies.clear();
         }
-        let Some(exchange) = span.exchanges.last() else { return };
-        for (part, document) in [(Part::Request, &exchange.request), (Part::Response, &exchange.response)] {
+        let Some(exchange) = span.exchanges.last() else {
+            return;
+        };
+        for (part, document) in [
+            (Part::Request, &exchange.request),
+            (Part::Response, &exchange.response),
+        ] {
             let key = (id(exchange), part);
             if self.bodies.contains_key(&key) {
                 continue;
@@ -78,10 +83,20 @@ impl Detail {
             Act::Bottom => self.scroll = last,
             Act::Copy => {
                 if let Some(span) = span {
-                    let lines = self.lines(span, 10_000, Look { theme: &crate::theme::Theme::mono(), focused: false });
+                    let lines = self.lines(
+                        span,
+                        10_000,
+                        Look {
+                            theme: &crate::theme::Theme::mono(),
+                            focused: false,
+                        },
+                    );
                     let text: Vec<String> = lines.iter().map(ToString::to_string).collect();
                     cx.actions.push(Action::Copy(text.join("\n")));
-                    cx.say(format!("copied: {} of the span", TABS[self.tab].to_lowercase()));
+                    cx.say(format!(
+                        "copied: {} of the span",
+                        TABS[self.tab].to_lowercase()
+                    ));
                 }
             }
             _ => return false,
@@ -110,13 +125,28 @@ impl Detail {
     }
 
     /// Draws it.
-    pub(crate) fn draw(&mut self, area: Rect, run: Option<&Run>, span: Option<&Span>, look: Look<'_>, buffer: &mut Buffer) {
+    pub(crate) fn draw(
+        &mut self,
+        area: Rect,
+        run: Option<&Run>,
+        span: Option<&Span>,
+        look: Look<'_>,
+        buffer: &mut Buffer,
+    ) {
         self.area = area;
         let inner = look.pane("", area, buffer);
         let mut x = area.x + 2;
         for (at, tab) in TABS.iter().enumerate() {
-            let role = if at == self.tab { Role::Title } else { Role::Dim };
-            let words = if at == self.tab { format!("[{tab}]") } else { format!(" {tab} ") };
+            let role = if at == self.tab {
+                Role::Title
+            } else {
+                Role::Dim
+            };
+            let words = if at == self.tab {
+                format!("[{tab}]")
+            } else {
+                format!(" {tab} ")
+            };
             let room = usize::from(area.right().saturating_sub(x + 1));
             buffer.set_stringn(x, area.y, &words, room, look.style(role));
             x = x.saturating_add(words.len() as u16 + 1);
@@ -124,7 +154,11 @@ impl Detail {
         let columns = usize::from(inner.width);
         let lines = match (span, run) {
             (Some(span), _) => self.lines(span, columns, look),
-            (None, Some(run)) => run.error.as_ref().map(|error| crate::ui::notebook::cell::error(error, columns, look.theme, true)).unwrap_or_default(),
+            (None, Some(run)) => run
+                .error
+                .as_ref()
+                .map(|error| crate::ui::notebook::cell::error(error, columns, look.theme, true))
+                .unwrap_or_default(),
             _ => Vec::new(),
         };
         self.height = inner.height.into();
@@ -143,7 +177,9 @@ impl Detail {
     }
 
     fn body(&self, exchange: &Exchange, part: Part) -> Option<&str> {
-        self.bodies.get(&(id(exchange), part)).and_then(|body| body.as_deref())
+        self.bodies
+            .get(&(id(exchange), part))
+            .and_then(|body| body.as_deref())
     }
 
     fn messages(&self, span: &Span, columns: usize, look: Look<'_>) -> Vec<Line<'static>> {
@@ -180,19 +216,36 @@ impl Detail {
         let mut out = Vec::new();
         for exchange in &span.exchanges {
             out.push(Line::from(vec![
-                look.span(format!("{} ", exchange.status), if exchange.status >= 400 || exchange.status == 0 { Role::Error } else { Role::Ok }),
+                look.span(
+                    format!("{} ", exchange.status),
+                    if exchange.status >= 400 || exchange.status == 0 {
+                        Role::Error
+                    } else {
+                        Role::Ok
+                    },
+                ),
                 look.span(text::fit(&exchange.url, columns), Role::Accent),
             ]));
             for (part, name) in [(Part::Request, "request"), (Part::Response, "response")] {
                 out.push(Line::styled(name, look.style(Role::Label)));
                 let body = self.body(exchange, part).unwrap_or("reading…");
-                let pretty = serde_json::from_str::<Value>(body).ok().and_then(|it| serde_json::to_string_pretty(&it).ok());
-                out.extend(text::plain(pretty.as_deref().unwrap_or(body), look.style(Role::Text), columns));
+                let pretty = serde_json::from_str::<Value>(body)
+                    .ok()
+                    .and_then(|it| serde_json::to_string_pretty(&it).ok());
+                out.extend(text::plain(
+                    pretty.as_deref().unwrap_or(body),
+                    look.style(Role::Text),
+                    columns,
+                ));
             }
         }
         if span.exchanges.is_empty() {
             let whole = json!({"id": span.id, "kind": span.kind, "name": span.name, "inputs": span.inputs, "outputs": span.outputs, "error": span.error});
-            out.extend(text::plain(&serde_json::to_string_pretty(&whole).unwrap_or_default(), look.style(Role::Text), columns));
+            out.extend(text::plain(
+                &serde_json::to_string_pretty(&whole).unwrap_or_default(),
+                look.style(Role::Text),
+                columns,
+            ));
         }
         out
     }
@@ -200,7 +253,12 @@ impl Detail {
 
 /// What tells an exchange from another.
 fn id(exchange: &Exchange) -> String {
-    format!("{}/{}/{}", exchange.key, exchange.occurrence, exchange.span.as_deref().unwrap_or_default())
+    format!(
+        "{}/{}/{}",
+        exchange.key,
+        exchange.occurrence,
+        exchange.span.as_deref().unwrap_or_default()
+    )
 }
 
 fn fields(span: &Span, columns: usize, look: Look<'_>) -> Vec<Line<'static>> {
@@ -210,29 +268,53 @@ fn fields(span: &Span, columns: usize, look: Look<'_>) -> Vec<Line<'static>> {
             continue;
         }
         out.push(Line::styled(title, look.style(Role::Label)));
-        let names = map.keys().map(|it| text::width(it)).max().unwrap_or(0).min(columns / 3);
+        let names = map
+            .keys()
+            .map(|it| text::width(it))
+            .max()
+            .unwrap_or(0)
+            .min(columns / 3);
         for (name, value) in map {
             let room = columns.saturating_sub(names + 4);
-            for (at, mut line) in text::plain(&text::value(value), look.style(Role::Text), room).into_iter().enumerate() {
+            for (at, mut line) in text::plain(&text::value(value), look.style(Role::Text), room)
+                .into_iter()
+                .enumerate()
+            {
                 let name = if at == 0 { name.as_str() } else { "" };
-                line.spans.insert(0, look.span(format!("  {}  ", text::pad(name, names)), Role::Accent));
+                line.spans.insert(
+                    0,
+                    look.span(format!("  {}  ", text::pad(name, names)), Role::Accent),
+                );
                 out.push(line);
             }
         }
     }
     if let Some(error) = &span.error {
         out.push(Line::styled("error", look.style(Role::Label)));
-        out.extend(text::plain(&format!("  {error}"), look.style(Role::Error), columns));
+        out.extend(text::plain(
+            &format!("  {error}"),
+            look.style(Role::Error),
+            columns,
+        ));
     }
     out
 }
 
 fn timing(span: &Span, columns: usize, look: Look<'_>) -> Vec<Line<'static>> {
     let row = |name: &str, value: String| {
-        Line::from(vec![look.span(text::pad(name, 12), Role::Label), look.span(text::fit(&value, columns.saturating_sub(12)), Role::Text)])
+        Line::from(vec![
+            look.span(text::pad(name, 12), Role::Label),
+            look.span(text::fit(&value, columns.saturating_sub(12)), Role::Text),
+        ])
     };
-    let mut out = vec![row("kind", span.kind.clone()), row("name", span.name.clone())];
-    let took = span.end_ns.map_or_else(|| "still open".to_owned(), |end| text::duration(end.saturating_sub(span.start_ns) as f64 / 1e6));
+    let mut out = vec![
+        row("kind", span.kind.clone()),
+        row("name", span.name.clone()),
+    ];
+    let took = span.end_ns.map_or_else(
+        || "still open".to_owned(),
+        |end| text::duration(end.saturating_sub(span.start_ns) as f64 / 1e6),
+    );
     out.push(row("took", took));
     for (n, exchange) in span.exchanges.iter().enumerate() {
         out.push(Line::default());
@@ -245,9 +327,23 @@ fn timing(span: &Span, columns: usize, look: Look<'_>) -> Vec<Line<'static>> {
             AnswerSource::Fault => "an injected fault",
         };
         out.push(row("answered by", source.to_owned()));
-        out.push(row("latency", text::duration(exchange.latency_us as f64 / 1e3)));
-        out.push(row("tokens", format!("{} in, {} out", exchange.input_tokens, exchange.output_tokens)));
-        out.push(row("cost", exchange.cost.map_or_else(|| "unknown".to_owned(), |it| text::cost(it, 0))));
+        out.push(row(
+            "latency",
+            text::duration(exchange.latency_us as f64 / 1e3),
+        ));
+        out.push(row(
+            "tokens",
+            format!(
+                "{} in, {} out",
+                exchange.input_tokens, exchange.output_tokens
+            ),
+        ));
+        out.push(row(
+            "cost",
+            exchange
+                .cost
+                .map_or_else(|| "unknown".to_owned(), |it| text::cost(it, 0)),
+        ));
         out.push(row("status", exchange.status.to_string()));
         if let Some(error) = &exchange.error {
             out.push(row("error", error.clone()));

@@ -36,7 +36,10 @@ impl Tree {
     /// The selected span.
     pub(super) fn selected<'a>(&mut self, run: &'a Run) -> Option<&'a Span> {
         self.arrange(run);
-        self.order.get(self.selection.at).and_then(|at| run.spans.get(*at)).map(AsRef::as_ref)
+        self.order
+            .get(self.selection.at)
+            .and_then(|at| run.spans.get(*at))
+            .map(AsRef::as_ref)
     }
 
     /// Selects the row at this line of the screen.
@@ -52,10 +55,16 @@ impl Tree {
             return true;
         }
         let at = self.order.get(self.selection.at).copied();
-        let Some((at, span)) = at.and_then(|at| run.spans.get(at).map(|span| (at, span))) else { return false };
+        let Some((at, span)) = at.and_then(|at| run.spans.get(at).map(|span| (at, span))) else {
+            return false;
+        };
         match act {
             Act::Fold | Act::Left | Act::Right => {
-                let has_children = run.spans.iter().skip(at + 1).any(|it| it.parent == Some(at));
+                let has_children = run
+                    .spans
+                    .iter()
+                    .skip(at + 1)
+                    .any(|it| it.parent == Some(at));
                 let folded = self.folded.contains(&span.id);
                 if has_children && (act == Act::Fold || (act == Act::Left) != folded) {
                     if !self.folded.remove(&span.id) {
@@ -64,16 +73,23 @@ impl Tree {
                     self.folds += 1;
                     self.arrange(run);
                 } else if act == Act::Left
-                    && let Some(up) = span.parent.and_then(|up| self.order.iter().position(|it| *it == up))
+                    && let Some(up) = span
+                        .parent
+                        .and_then(|up| self.order.iter().position(|it| *it == up))
                 {
                     self.selection.at = up;
                 }
             }
             Act::Fault => {
-                let failed = |(_, at): &(usize, &usize)| run.spans.get(**at).is_some_and(|it| it.error.is_some());
+                let failed = |(_, at): &(usize, &usize)| {
+                    run.spans.get(**at).is_some_and(|it| it.error.is_some())
+                };
                 let here = self.selection.at;
                 let next = self.order.iter().enumerate().skip(here + 1).find(failed);
-                let Some((to, _)) = next.or_else(|| self.order.iter().enumerate().find(failed)) else { return false };
+                let Some((to, _)) = next.or_else(|| self.order.iter().enumerate().find(failed))
+                else {
+                    return false;
+                };
                 self.selection.at = to;
             }
             _ => return false,
@@ -118,10 +134,20 @@ impl Tree {
     }
 
     /// Draws it.
-    pub(super) fn draw(&mut self, area: Rect, run: Option<&Run>, look: Look<'_>, buffer: &mut Buffer) {
+    pub(super) fn draw(
+        &mut self,
+        area: Rect,
+        run: Option<&Run>,
+        look: Look<'_>,
+        buffer: &mut Buffer,
+    ) {
         let Some(run) = run else {
             let inner = look.pane("Trace", area, buffer);
-            let words = text::plain("Each call of a module, adapter, LM or tool appears here while it runs.", look.style(Role::Dim), inner.width.into());
+            let words = text::plain(
+                "Each call of a module, adapter, LM or tool appears here while it runs.",
+                look.style(Role::Dim),
+                inner.width.into(),
+            );
             look.lines(inner, &words, buffer);
             return;
         };
@@ -131,15 +157,41 @@ impl Tree {
         let (begin, end) = extent(run);
         let columns = usize::from(inner.width);
         let selected = self.selection.at;
-        for (y, at) in self.selection.visible(self.order.len(), inner.height.into()).enumerate() {
-            let Some((place, span)) = self.order.get(at).and_then(|it| run.spans.get(*it).map(|span| (*it, span))) else { continue };
+        for (y, at) in self
+            .selection
+            .visible(self.order.len(), inner.height.into())
+            .enumerate()
+        {
+            let Some((place, span)) = self
+                .order
+                .get(at)
+                .and_then(|it| run.spans.get(*it).map(|span| (*it, span)))
+            else {
+                continue;
+            };
             let folded = self.folded.contains(&span.id);
-            let parent = run.spans.get(place + 1).is_some_and(|it| it.parent == Some(place)) || folded;
-            let line = row(span, parent, folded, (begin, end), columns, run.status, look);
+            let parent = run
+                .spans
+                .get(place + 1)
+                .is_some_and(|it| it.parent == Some(place))
+                || folded;
+            let line = row(
+                span,
+                parent,
+                folded,
+                (begin, end),
+                columns,
+                run.status,
+                look,
+            );
             look.row(inner, y as u16, &line, at == selected, buffer);
         }
         if self.order.is_empty() {
-            let words = if run.status == RunStatus::Running { "waiting for its first call…" } else { "this run called no module and no LM" };
+            let words = if run.status == RunStatus::Running {
+                "waiting for its first call…"
+            } else {
+                "this run called no module and no LM"
+            };
             look.lines(inner, &[Line::styled(words, look.style(Role::Dim))], buffer);
         }
     }
@@ -158,8 +210,15 @@ fn title(run: &Run) -> String {
 /// First start and last end of a run's spans.
 fn extent(run: &Run) -> (u64, u64) {
     let begin = run.spans.first().map_or(0, |span| span.start_ns);
-    let latest = run.spans.last().map_or(begin, |span| span.end_ns.unwrap_or(span.start_ns));
-    let roots = run.spans.iter().take(2_000).filter(|span| span.parent.is_none());
+    let latest = run
+        .spans
+        .last()
+        .map_or(begin, |span| span.end_ns.unwrap_or(span.start_ns));
+    let roots = run
+        .spans
+        .iter()
+        .take(2_000)
+        .filter(|span| span.parent.is_none());
     let end = roots.filter_map(|span| span.end_ns).max().unwrap_or(0);
     (begin, end.max(latest).max(begin + 1))
 }
@@ -180,7 +239,11 @@ fn row(
         "tool" | "interpreter" => Role::KindTool,
         _ => Role::KindOther,
     };
-    let role = if span.error.is_some() { Role::Error } else { kind };
+    let role = if span.error.is_some() {
+        Role::Error
+    } else {
+        kind
+    };
     let mark = match (parent, folded, span.kind.as_str()) {
         (true, true, _) => "▸",
         (true, false, _) => "▾",
@@ -213,17 +276,36 @@ fn row(
     let extra = extra(span);
     let name = text::fit(&name, head_room);
     let extra = text::fit(&extra, head_room.saturating_sub(text::width(&name) + 1));
-    let fill = head_room.saturating_sub(text::width(&name) + 1 + text::width(&extra)) + usize::from(extra.is_empty());
-    let extra = if extra.is_empty() { extra } else { format!(" {extra}") };
-    let fill = if extra.is_empty() { fill } else { head_room.saturating_sub(text::width(&name) + text::width(&extra)) };
+    let fill = head_room.saturating_sub(text::width(&name) + 1 + text::width(&extra))
+        + usize::from(extra.is_empty());
+    let extra = if extra.is_empty() {
+        extra
+    } else {
+        format!(" {extra}")
+    };
+    let fill = if extra.is_empty() {
+        fill
+    } else {
+        head_room.saturating_sub(text::width(&name) + text::width(&extra))
+    };
     Line::from(vec![
         TextSpan::raw(" ".repeat(indent)),
         look.span(format!("{mark} "), mark_role),
         look.span(name, role),
-        look.span(extra, if span.error.is_some() { Role::Error } else { Role::Dim }),
+        look.span(
+            extra,
+            if span.error.is_some() {
+                Role::Error
+            } else {
+                Role::Dim
+            },
+        ),
         TextSpan::raw(" ".repeat(fill)),
         look.span(bar(span, extent, bar_room), mark_role),
-        look.span(format!("{took:>8} "), if open { Role::Running } else { Role::Dim }),
+        look.span(
+            format!("{took:>8} "),
+            if open { Role::Running } else { Role::Dim },
+        ),
     ])
 }
 
@@ -232,8 +314,14 @@ fn extra(span: &Span) -> String {
     if let Some(error) = &span.error {
         return error.clone();
     }
-    let Some(last) = span.exchanges.last() else { return String::new() };
-    let mut out = format!("{}→{} tok", text::count(last.input_tokens), text::count(last.output_tokens));
+    let Some(last) = span.exchanges.last() else {
+        return String::new();
+    };
+    let mut out = format!(
+        "{}→{} tok",
+        text::count(last.input_tokens),
+        text::count(last.output_tokens)
+    );
     match (last.source, last.cost) {
         (AnswerSource::Cache, _) => out.push_str(" · cache"),
         (AnswerSource::Cassette, _) => out.push_str(" · record"),
@@ -251,11 +339,18 @@ fn bar(span: &Span, (begin, end): (u64, u64), room: usize) -> String {
     if room == 0 {
         return String::new();
     }
-    let scale = |ns: u64| (ns.saturating_sub(begin) as f64 / (end - begin) as f64 * room as f64).clamp(0.0, room as f64);
+    let scale = |ns: u64| {
+        (ns.saturating_sub(begin) as f64 / (end - begin) as f64 * room as f64)
+            .clamp(0.0, room as f64)
+    };
     let from = scale(span.start_ns);
     let to = scale(span.end_ns.unwrap_or(end));
     let first = (from.floor() as usize).min(room - 1);
     let n = ((to - from).round() as usize).min(room - first);
-    let body = if n == 0 { "▏".to_owned() } else { "▇".repeat(n) };
+    let body = if n == 0 {
+        "▏".to_owned()
+    } else {
+        "▇".repeat(n)
+    };
     text::pad(&format!("{}{body}", " ".repeat(first)), room)
 }
