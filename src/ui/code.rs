@@ -149,9 +149,9 @@ pub(crate) fn is_complete(source: &str) -> bool {
         .lines()
         .last()
         .is_some_and(|line| line.trim_start().starts_with('@'));
-    let in_block = opens
-        && (last.starts_with([' ', '\t']) || last.trim_end().ends_with(':'))
-        && !last.trim().is_empty();
+    let code = last.split('#').next().unwrap_or_default().trim_end();
+    let in_block =
+        opens && !last.trim().is_empty() && (last.starts_with([' ', '\t']) || code.ends_with(':'));
     !(in_block || decorated)
 }
 

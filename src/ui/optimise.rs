@@ -261,7 +261,9 @@ impl Optimise {
 
 fn draw_run(area: Rect, run: &Run, look: Look<'_>, now_ms: i64, buffer: &mut Buffer) {
     let story = story(run);
-    let table = (story.candidates.len() as u16 + 3).clamp(4, area.height / 2);
+    let table = (story.candidates.len() as u16 + 3)
+        .min(area.height / 2)
+        .max(4);
     let [facts, chart, candidates] = Layout::vertical([
         Constraint::Length(2),
         Constraint::Min(4),
