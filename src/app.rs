@@ -4,6 +4,7 @@
 //! operations through a [`Handle`] and reads [`State`]. Owns no drawing and no
 //! terminal; knows nothing of Python beyond the messages of a worker.
 
+mod command_cell;
 pub mod core;
 mod effect;
 mod host;

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
@@ -490,9 +491,25 @@ impl Core {
                 }
                 let _ = reply.send(Ok(health));
             }
-            Effect::Command(line, reply) => {
-                let message = format!("`{line}` cannot be run yet");
-                let _ = reply.send(Err(OperationError::invalid("unknown_command", message)));
+            Effect::Command {
+                cell,
+                operation,
+                arguments,
+                reply,
+            } => {
+                let answer = self.handle().submit(&operation, arguments);
+                let tx = self.tx.clone();
+                let begun = Instant::now();
+                tokio::spawn(async move {
+                    let result = answer.await.unwrap_or_else(|_| Err(shutting_down()));
+                    let _ = tx.send(Message::CommandDone {
+                        cell,
+                        operation,
+                        result,
+                        duration_ms: begun.elapsed().as_secs_f64() * 1e3,
+                        reply,
+                    });
+                });
             }
             Effect::Stop(reply) => {
                 let _ = reply.send(Ok(json!({})));
@@ -557,6 +574,10 @@ fn passport(options: &CoreOptions) -> Passport {
         cwd: options.cwd.display().to_string(),
         ..Passport::default()
     }
+}
+
+fn shutting_down() -> OperationError {
+    OperationError::internal("the workbench is shutting down")
 }
 
 fn read_document(journal: &Journal, document: &Document) -> OperationResult {

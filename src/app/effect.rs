@@ -39,8 +39,17 @@ pub enum Effect {
     ListSessions(oneshot::Sender<OperationResult>),
     /// Answer how the parts are, adding what only they know to this object.
     Health(Value, oneshot::Sender<OperationResult>),
-    /// Parse and carry out a `:command` line; its outcome becomes a cell.
-    Command(String, oneshot::Sender<OperationResult>),
+    /// Do what a `:command` stands for; it comes back as `Message::CommandDone`.
+    Command {
+        /// The cell it is recorded as.
+        cell: CellId,
+        /// The operation.
+        operation: String,
+        /// Its arguments.
+        arguments: Value,
+        /// Where the answer goes.
+        reply: oneshot::Sender<OperationResult>,
+    },
     /// Stop the workers, close the session.
     Stop(oneshot::Sender<OperationResult>),
 }

@@ -42,6 +42,19 @@ pub enum Message {
         /// From asking to answering.
         duration_ms: f64,
     },
+    /// What a `:command` stands for was done.
+    CommandDone {
+        /// The cell it is recorded as.
+        cell: CellId,
+        /// The operation.
+        operation: String,
+        /// How it ended.
+        result: OperationResult,
+        /// How long it took.
+        duration_ms: f64,
+        /// Where the answer goes.
+        reply: oneshot::Sender<OperationResult>,
+    },
     /// A running cell calls `input()`.
     InputWanted(InputWanted),
     /// A worker took the kernel's place.

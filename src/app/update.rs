@@ -5,7 +5,8 @@ use tokio::sync::oneshot;
 
 use super::effect::Effect;
 use super::state::{Message, Pending, State, Submission};
-use super::{OperationResult, outcome, resolve};
+use super::{OperationResult, command_cell, outcome, resolve};
+use crate::gateway::demo::dataset;
 use crate::operation::{self, Operation, Route, check};
 use crate::protocol::error::{OperationError, near_matches};
 use crate::protocol::message::{Lane, Request};
@@ -36,6 +37,13 @@ pub fn update(state: &mut State, message: Message) -> Vec<Effect> {
             }
             None => Vec::new(),
         },
+        Message::CommandDone {
+            cell,
+            operation,
+            result,
+            duration_ms,
+            reply,
+        } => command_cell::end(cell, &operation, result, duration_ms, reply),
         Message::InputWanted(wanted) => {
             state.input = Some(wanted);
             Vec::new()
@@ -89,6 +97,9 @@ fn by_kernel(
 ) -> Vec<Effect> {
     let recorded = Value::Object(arguments.clone());
     let title = title(operation.name, &arguments);
+    if let Err(error) = generate_rows(&mut arguments) {
+        return vec![Effect::Reply(reply, Err(error))];
+    }
     let build = |arguments: &Map<String, Value>| state.build_profile(arguments);
     let lm = match resolve::names(&state.session, operation.arguments, &mut arguments, &build) {
         Ok(lm) => lm,
@@ -138,6 +149,22 @@ fn by_kernel(
         lm.map(|lm| lm.name),
     ));
     effects
+}
+
+/// Replaces `generate` of `load_dataset` by the rows it asks for.
+fn generate_rows(arguments: &mut Map<String, Value>) -> Result<(), OperationError> {
+    let Some(Value::Object(wanted)) = arguments.remove("generate") else {
+        return Ok(());
+    };
+    let number = |key: &str, default| wanted.get(key).and_then(Value::as_u64).unwrap_or(default);
+    let kind = text(&wanted, "kind").unwrap_or_default();
+    let (seed, n) = (number("seed", 1), number("n", 60));
+    let rows = dataset::generate(&kind, seed, n as usize)?;
+    arguments.insert("rows".to_owned(), json!(rows));
+    arguments
+        .entry("name")
+        .or_insert_with(|| json!(format!("{kind}-{seed}")));
+    Ok(())
 }
 
 /// Runs a Python cell, or keeps a Markdown one.
@@ -250,10 +277,8 @@ fn by_core(
         "restart_kernel" => vec![Effect::RestartKernel(reply)],
         "list_sessions" => vec![Effect::ListSessions(reply)],
         "command" => {
-            vec![Effect::Command(
-                text(&arguments, "line").unwrap_or_default(),
-                reply,
-            )]
+            let line = text(&arguments, "line").unwrap_or_default();
+            command_cell::begin(state, &line, reply)
         }
         "read_document" => {
             let document = arguments.get("document").cloned().unwrap_or_default();
