@@ -11,6 +11,7 @@ import asyncio
 import base64
 import contextlib
 import contextvars
+import importlib
 import os
 import tempfile
 from typing import Any
@@ -128,6 +129,10 @@ def _make() -> Any:
     config.IPCompleter.use_jedi = False
     shell = Shell.instance(config=config)
     shell.loop_runner = _run_coroutine
+    # Cells are about DSPy: it is there without an import, and not listed as a name.
+    dspy = importlib.import_module("dspy")
+    shell.user_ns["dspy"] = dspy
+    shell.user_ns_hidden["dspy"] = dspy
     with contextlib.suppress(Exception):
         shell.display_formatter.active_types = list(shell.display_formatter.format_types)
     return shell
