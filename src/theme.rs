@@ -188,18 +188,21 @@ impl Theme {
     /// The theme without colour: weight, dimness and reverse video.
     pub fn mono() -> Self {
         let style = |role: Role| match role {
-            Role::Title | Role::Key | Role::InputMark | Role::Heading | Role::KindModule => {
-                Style::new().add_modifier(Modifier::BOLD)
-            }
+            Role::Title
+            | Role::Key
+            | Role::InputMark
+            | Role::Heading
+            | Role::KindModule
+            | Role::BorderFocus
+            | Role::Running
+            | Role::Warn
+            | Role::Added => Style::new().add_modifier(Modifier::BOLD),
             Role::Dim | Role::Label | Role::Border | Role::OutputMark | Role::CodeComment => {
                 Style::new().add_modifier(Modifier::DIM)
             }
             Role::Selection | Role::BarLine => Style::new().add_modifier(Modifier::REVERSED),
             Role::Error | Role::Removed => {
                 Style::new().add_modifier(Modifier::BOLD | Modifier::UNDERLINED)
-            }
-            Role::BorderFocus | Role::Running | Role::Warn | Role::Added => {
-                Style::new().add_modifier(Modifier::BOLD)
             }
             _ => Style::new(),
         };
@@ -220,7 +223,7 @@ impl Theme {
             "mono" => return Ok(Self::mono()),
             _ => {}
         }
-        let path = if name.ends_with(".toml") {
+        let path = if Path::new(name).extension().is_some_and(|it| it == "toml") {
             Some(Path::new(name).to_path_buf())
         } else {
             folder.map(|folder| folder.join(format!("{name}.toml")))

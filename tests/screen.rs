@@ -85,22 +85,17 @@ fn write(screen: &mut Screen, state: &State, text: &str) {
     }
 }
 
-fn submitted(actions: &[Action]) -> Vec<(&str, serde_json::Value)> {
-    let of = |action: &Action| match action {
+fn submitted(actions: &[Action]) -> Vec<(&'static str, serde_json::Value)> {
+    let of = |action| match action {
         Action::Submit {
             operation,
             arguments,
             ..
-        } => Some((*operation, arguments.clone())),
+        } => Some((operation, arguments)),
         _ => None,
     };
-    actions
-        .iter()
-        .filter_map(|action| match of(action) {
-            Some((operation, arguments)) => Some((operation, arguments)),
-            None => None,
-        })
-        .collect()
+    let of = |action: &'_ Action| of(action.clone());
+    actions.iter().filter_map(of).collect()
 }
 
 fn tag_of(actions: &[Action], wanted: &str) -> u64 {

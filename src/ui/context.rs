@@ -2,6 +2,7 @@
 //! put what it wants done.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 
 use serde_json::Value;
 
@@ -155,13 +156,10 @@ impl<'a> Context<'a> {
 pub(crate) fn sentence(error: &OperationError) -> String {
     let mut text = error.message.clone();
     if !error.recovery.near.is_empty() {
-        text.push_str(&format!(
-            " — did you mean {}?",
-            error.recovery.near.join(", ")
-        ));
+        let _ = write!(text, " — did you mean {}?", error.recovery.near.join(", "));
     }
     if !error.recovery.hint.is_empty() {
-        text.push_str(&format!(" → {}", error.recovery.hint));
+        let _ = write!(text, " → {}", error.recovery.hint);
     }
     text
 }

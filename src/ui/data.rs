@@ -162,11 +162,13 @@ impl Data {
         };
         let columns = (usize::from(inner.width).saturating_sub(7) / dataset.fields.len()).max(6);
         let cells = |of: &dyn Fn(&String) -> String| {
+            let cell = |field| text::pad(&of(field), columns - 1);
             dataset
                 .fields
                 .iter()
-                .map(|it| format!("{} ", text::pad(&of(it), columns - 1)))
-                .collect::<String>()
+                .map(cell)
+                .collect::<Vec<_>>()
+                .join(" ")
         };
         let head = cells(&|field| {
             if dataset.inputs.contains(field) {

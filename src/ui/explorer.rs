@@ -1,6 +1,7 @@
 //! The explorer: what the session has, by kind, with what matters beside it.
 
 use std::collections::HashSet;
+use std::fmt::Write as _;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -102,10 +103,10 @@ impl Explorer {
         }
         let item = items.get(self.selection.at)?;
         match (act, item) {
-            (Act::Enter | Act::Left | Act::Right, Item::Group(title, _)) => {
-                if !self.folded.remove(title) {
-                    self.folded.insert(title);
-                }
+            (Act::Enter | Act::Left | Act::Right, Item::Group(title, _))
+                if !self.folded.remove(title) =>
+            {
+                self.folded.insert(title);
             }
             (Act::Left, _) => {
                 let up = items
@@ -237,7 +238,7 @@ impl Explorer {
                     .map(|it| format!("v{}", it.version))
                     .unwrap_or_default();
                 if let Some(score) = program.and_then(|it| it.score) {
-                    note.push_str(&format!(" {score:.1}"));
+                    let _ = write!(note, " {score:.1}");
                 }
                 let better = program.is_some_and(|it| it.optimizer.is_some());
                 (

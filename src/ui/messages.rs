@@ -3,6 +3,8 @@
 //! Knows the shapes of OpenAI chat and responses, Anthropic, Gemini and Ollama
 //! well enough to show them; whatever it does not know is shown raw elsewhere.
 
+use std::fmt::Write as _;
+
 use ratatui::text::Line;
 use serde_json::Value;
 
@@ -119,11 +121,12 @@ fn content(message: &Value) -> String {
     if let Some(calls) = message.get("tool_calls").and_then(Value::as_array) {
         for call in calls {
             let of = |at: &str| call.pointer(at).map(text::value).unwrap_or_default();
-            out.push_str(&format!(
+            let _ = write!(
+                out,
                 "\n→ {}({})",
                 of("/function/name"),
                 of("/function/arguments")
-            ));
+            );
         }
     }
     out

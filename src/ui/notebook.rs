@@ -4,6 +4,7 @@
 //! width, theme), so that a notebook of ten thousand cells costs what is seen.
 
 use std::collections::{HashMap, HashSet};
+use std::fmt::Write as _;
 use std::rc::Rc;
 
 use ratatui::buffer::Buffer;
@@ -71,7 +72,7 @@ impl Notebook {
     }
 
     /// Selects the last cell and follows the end.
-    pub(crate) fn to_end(&mut self, state: &State) {
+    pub(crate) fn follow_end(&mut self, state: &State) {
         self.selected = state.session.cells.len().saturating_sub(1);
         self.anchor = None;
     }
@@ -85,7 +86,7 @@ impl Notebook {
             Act::Down if self.selected >= last => cx.focus = Some(Focus::Editor),
             Act::Down => self.choose(self.selected + 1, last),
             Act::Top => self.choose(0, last),
-            Act::Bottom => self.to_end(cx.state),
+            Act::Bottom => self.follow_end(cx.state),
             Act::PageUp => self.scroll(-(self.page.max(2) as isize - 1), cx.state),
             Act::PageDown => self.scroll(self.page.max(2) as isize - 1, cx.state),
             Act::New => cx.focus = Some(Focus::Editor),
@@ -99,7 +100,7 @@ impl Notebook {
                         cx.focus = Some(Focus::Editor);
                     }
                     Act::Run if cell.source.starts_with(':') => {
-                        cx.command = Some(cell.source[1..].to_owned())
+                        cx.command = Some(cell.source[1..].to_owned());
                     }
                     Act::Run => cx.submit(
                         Purpose::Quiet,
@@ -107,7 +108,7 @@ impl Notebook {
                         json!({"source": cell.source, "cell": cell.id}),
                     ),
                     Act::Delete => {
-                        cx.submit(Purpose::Quiet, "delete_cell", json!({"cell": cell.id}))
+                        cx.submit(Purpose::Quiet, "delete_cell", json!({"cell": cell.id}));
                     }
                     Act::Fold | Act::Left | Act::Right => {
                         if !self.unfolded.remove(&cell.id) {
@@ -405,9 +406,11 @@ fn as_text(cell: &Cell) -> String {
                 out.push('\n');
             }
             Output::Error { error } => {
-                out.push_str(&format!("{}: {}\n", error.kind, error.message));
+                let _ = writeln!(out, "{}: {}", error.kind, error.message);
             }
-            Output::Input { prompt, text } => out.push_str(&format!("{prompt}{text}\n")),
+            Output::Input { prompt, text } => {
+                let _ = writeln!(out, "{prompt}{text}");
+            }
             Output::Clear { .. } => {}
         }
     }

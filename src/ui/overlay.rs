@@ -200,7 +200,7 @@ impl Overlay {
                         for run in running {
                             match run.cell {
                                 Some(cell) => {
-                                    cx.submit(Purpose::Quiet, "interrupt", json!({"cell": cell}))
+                                    cx.submit(Purpose::Quiet, "interrupt", json!({"cell": cell}));
                                 }
                                 None => cx.submit(Purpose::Quiet, "cancel", json!({"run": run.id})),
                             }
@@ -233,7 +233,7 @@ impl Overlay {
                     height: 1,
                     ..screen
                 };
-                prompt(row, ":", field, look, buffer)
+                Some(prompt(row, ":", field, look, buffer))
             }
             Self::Answer(answer) => {
                 let row = Rect {
@@ -246,7 +246,7 @@ impl Overlay {
                     answer.0.cell.0,
                     text::fit(&answer.0.prompt, usize::from(screen.width) / 2)
                 );
-                prompt(row, &question, &answer.1, look, buffer)
+                Some(prompt(row, &question, &answer.1, look, buffer))
             }
             Self::ConfirmQuit => {
                 let area = look::centred(screen, 58, 6);
@@ -269,13 +269,7 @@ impl Overlay {
     }
 }
 
-fn prompt(
-    row: Rect,
-    mark: &str,
-    field: &Field,
-    look: Look<'_>,
-    buffer: &mut Buffer,
-) -> Option<Position> {
+fn prompt(row: Rect, mark: &str, field: &Field, look: Look<'_>, buffer: &mut Buffer) -> Position {
     ratatui::widgets::Widget::render(ratatui::widgets::Clear, row, buffer);
     buffer.set_style(row, look.style(Role::Popup));
     buffer.set_stringn(row.x, row.y, mark, row.width.into(), look.style(Role::Key));
@@ -285,7 +279,7 @@ fn prompt(
         width: row.width - from,
         ..row
     };
-    Some(field.draw(room, look, buffer))
+    field.draw(room, look, buffer)
 }
 
 impl Search {

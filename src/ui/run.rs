@@ -24,7 +24,7 @@ const FRAME: Duration = Duration::from_millis(16);
 /// How often elapsed times are drawn anew while something runs.
 const CLOCK: Duration = Duration::from_millis(250);
 /// How long a core goes on without a screen for its runs to end.
-const DETACHED: Duration = Duration::from_secs(24 * 3600);
+const DETACHED: Duration = Duration::from_hours(24);
 
 /// How the screen is to be opened.
 #[derive(Debug, Clone, Default)]

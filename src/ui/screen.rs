@@ -142,7 +142,7 @@ impl Screen {
             (View::Main, Focus::Notebook) => scopes.extend([Scope::Cells, Scope::Lists]),
             (View::Main, Focus::Explorer) => scopes.extend([Scope::Explorer, Scope::Lists]),
             (View::Main | View::Trace, Focus::Detail) => {
-                scopes.extend([Scope::Detail, Scope::Lists])
+                scopes.extend([Scope::Detail, Scope::Lists]);
             }
             (View::Main | View::Trace, _) => scopes.extend([Scope::Trace, Scope::Lists]),
             (View::Lm, _) => scopes.extend(if self.lm.writing() {
@@ -232,7 +232,7 @@ impl Screen {
                     Focus::Notebook
                 } else {
                     Focus::Editor
-                })
+                });
             }
             Act::FocusTrace => cx.focus = Some(Focus::Trace),
             Act::Mouse => {
@@ -280,7 +280,7 @@ impl Screen {
             Act::NextPane | Act::PrevPane
                 if self.view != View::Main && self.view != View::Trace =>
             {
-                cx.go = Some(View::Main)
+                cx.go = Some(View::Main);
             }
             _ => self.other_key(key, cx),
         }
@@ -291,7 +291,7 @@ impl Screen {
             Focus::Editor => match act {
                 _ if self.notebook.editor.act(act, cx) => {
                     if matches!(act, Act::Submit | Act::Run) && self.notebook.editor.is_empty() {
-                        self.notebook.to_end(cx.state);
+                        self.notebook.follow_end(cx.state);
                         self.trace.follow();
                     }
                 }
@@ -382,14 +382,13 @@ impl Screen {
                     Focus::Editor
                 };
             }
-            View::Main => {}
             View::Trace => {
                 self.focus = Focus::Trace;
                 self.trace.look_at_selected(cx);
             }
             View::Signature => self.signature.opened(cx),
-            View::Sessions => self.sessions.opened(cx),
-            View::Lm | View::Optimise | View::Data => {}
+            View::Sessions => sessions::Sessions::opened(cx),
+            View::Main | View::Lm | View::Optimise | View::Data => {}
         }
     }
 
@@ -455,7 +454,7 @@ impl Screen {
                     "command",
                     json!({"line": format!(":{line}")}),
                 );
-                self.notebook.to_end(cx.state);
+                self.notebook.follow_end(cx.state);
             }
         }
     }
@@ -477,9 +476,8 @@ impl Screen {
     fn answered(&mut self, purpose: Purpose, result: OperationResult, cx: &mut Context<'_>) {
         match (purpose, result) {
             (Purpose::Complete(revision), Ok(answer)) => {
-                self.notebook.editor.completed(revision, &answer)
+                self.notebook.editor.completed(revision, &answer);
             }
-            (Purpose::Complete(_), Err(_)) => {}
             (Purpose::Prompt(revision), result) => self.signature.rendered(revision, result),
             (Purpose::Signature(name), Ok(_)) => {
                 cx.say(format!("saved `{name}`"));
@@ -501,14 +499,13 @@ impl Screen {
             (Purpose::TestLm(name), result) => self.lm.tested(name, result),
             (Purpose::Sessions, Ok(answer)) => self.sessions.listed(&answer),
             (Purpose::Say(words), Ok(_)) => cx.say(words),
-            (Purpose::Quiet, Ok(_)) => {}
             // A cell or command that failed shows it where it stands.
             (Purpose::Quiet, Err(error))
                 if error.class != crate::protocol::error::ErrorClass::PythonRuntime =>
             {
-                cx.fail(&error)
+                cx.fail(&error);
             }
-            (Purpose::Quiet, Err(_)) => {}
+            (Purpose::Quiet, _) | (Purpose::Complete(_), Err(_)) => {}
             (_, Err(error)) => cx.fail(&error),
         }
     }
@@ -531,7 +528,7 @@ impl Screen {
         self.n_notes = notes.len();
         let n_cells = cx.state.session.cells.len();
         if n_cells > self.n_cells {
-            self.notebook.to_end(cx.state);
+            self.notebook.follow_end(cx.state);
         }
         self.n_cells = n_cells;
         self.overlay = match self.overlay.take() {
@@ -578,14 +575,13 @@ impl Screen {
                 None => self.focus = Focus::Editor,
             }
         } else if self.areas.explorer.contains(at) {
-            match wheel {
-                Some(act) => drop(self.explorer.act(act, cx)),
-                None => {
-                    let again = self.explorer.click(at.y) && self.focus == Focus::Explorer;
-                    self.focus = Focus::Explorer;
-                    if again {
-                        self.main_act(Act::Enter, cx);
-                    }
+            if let Some(act) = wheel {
+                let _ = self.explorer.act(act, cx);
+            } else {
+                let again = self.explorer.click(at.y) && self.focus == Focus::Explorer;
+                self.focus = Focus::Explorer;
+                if again {
+                    self.main_act(Act::Enter, cx);
                 }
             }
         } else if self.areas.trace.contains(at) {

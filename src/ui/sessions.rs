@@ -28,7 +28,7 @@ pub(super) struct Sessions {
 
 impl Sessions {
     /// Reads the list when the view is opened.
-    pub(super) fn opened(&mut self, cx: &mut Context<'_>) {
+    pub(super) fn opened(cx: &mut Context<'_>) {
         cx.submit(Purpose::Sessions, "list_sessions", json!({}));
     }
 
@@ -95,7 +95,7 @@ impl Sessions {
         }
         match act {
             Act::Search => self.searching = true,
-            Act::Redraw => self.opened(cx),
+            Act::Redraw => Self::opened(cx),
             Act::Enter => {
                 let session = self
                     .found

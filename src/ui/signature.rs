@@ -89,22 +89,21 @@ impl Signature {
     /// Begins with the first signature there is, or with a plain one.
     pub(super) fn opened(&mut self, cx: &mut Context<'_>) {
         if self.draft.outputs.is_empty() {
-            match cx.state.session.signatures.keys().next().cloned() {
-                Some(name) => self.load(&name, cx),
-                None => {
-                    let field = |name: &str| FieldDef {
-                        name: name.to_owned(),
-                        type_name: "str".to_owned(),
-                        desc: String::new(),
-                    };
-                    self.name = "QA".to_owned();
-                    self.draft = SignatureDef {
-                        inputs: vec![field("question")],
-                        outputs: vec![field("answer")],
-                        instructions: String::new(),
-                    };
-                    self.changed(cx);
-                }
+            if let Some(name) = cx.state.session.signatures.keys().next().cloned() {
+                self.load(&name, cx);
+            } else {
+                let field = |name: &str| FieldDef {
+                    name: name.to_owned(),
+                    type_name: "str".to_owned(),
+                    desc: String::new(),
+                };
+                "QA".clone_into(&mut self.name);
+                self.draft = SignatureDef {
+                    inputs: vec![field("question")],
+                    outputs: vec![field("answer")],
+                    instructions: String::new(),
+                };
+                self.changed(cx);
             }
         } else {
             self.changed(cx);
@@ -280,12 +279,12 @@ impl Signature {
             Part::Name => self.name = text,
             Part::FieldName(at) => {
                 if let Some(field) = self.field_mut(at) {
-                    field.name = text.trim().to_owned();
+                    text.trim().clone_into(&mut field.name);
                 }
             }
             Part::FieldType(at) => {
                 if let Some(field) = self.field_mut(at) {
-                    field.type_name = text.trim().to_owned();
+                    text.trim().clone_into(&mut field.type_name);
                 }
             }
             Part::FieldDesc(at) => {
@@ -510,7 +509,7 @@ impl Signature {
             .chain(&self.draft.outputs)
             .map(|it| it.name.clone())
             .collect();
-        let name = (1..)
+        let name = (1..=taken.len() + 1)
             .map(|n| format!("field{n}"))
             .find(|it| !taken.contains(it))
             .unwrap_or_default();

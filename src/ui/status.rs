@@ -1,5 +1,7 @@
 //! The lines above and below the panes: status, progress, hints.
 
+use std::fmt::Write as _;
+
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
@@ -94,10 +96,10 @@ fn worker(state: &State, look: Look<'_>) -> Vec<Span<'static>> {
         .find(|it| it.role == "kernel");
     let mut words = String::new();
     if !session.passport.python.is_empty() {
-        words.push_str(&format!("py {} ", session.passport.python));
+        let _ = write!(words, "py {} ", session.passport.python);
     }
     if !session.passport.dspy.is_empty() {
-        words.push_str(&format!("dspy {} ", session.passport.dspy));
+        let _ = write!(words, "dspy {} ", session.passport.dspy);
     }
     let (state, role) = match kernel.map(|it| it.state) {
         None => ("○ not started", Role::Dim),

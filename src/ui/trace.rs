@@ -98,10 +98,10 @@ impl Trace {
 
     /// Asks for the bodies of the selected span's exchanges, if they are wanted.
     pub(crate) fn look_at_selected(&mut self, cx: &mut Context<'_>) {
-        if let Some(run) = self.run(cx.state) {
-            if let Some(span) = self.tree.selected(run) {
-                self.detail.load(span, cx);
-            }
+        if let Some(run) = self.run(cx.state)
+            && let Some(span) = self.tree.selected(run)
+        {
+            self.detail.load(span, cx);
         }
     }
 
@@ -134,12 +134,11 @@ impl Trace {
         let [tree, detail] = if wide {
             Layout::horizontal([Constraint::Percentage(50), Constraint::Min(10)]).areas(area)
         } else if area.height < 14 {
-            let whole = if focus == Focus::Detail {
+            if focus == Focus::Detail {
                 [Rect::ZERO, area]
             } else {
                 [area, Rect::ZERO]
-            };
-            whole
+            }
         } else {
             Layout::vertical([Constraint::Percentage(45), Constraint::Min(6)]).areas(area)
         };

@@ -118,7 +118,7 @@ fn made_of(text: &str) -> State {
         state: State::default(),
         seq: 0,
     };
-    it.state.session_id = "triage".to_owned();
+    "triage".clone_into(&mut it.state.session_id);
     let none = Scope::NONE;
     it.add(
         none,

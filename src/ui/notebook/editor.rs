@@ -98,9 +98,9 @@ impl Editor {
                 let at = self.area.cursor();
                 let at_end = at.0 + 1 == self.area.lines().len();
                 if at_end && code::is_complete(&self.source()) {
-                    self.run(cx)
+                    self.run(cx);
                 } else {
-                    self.newline()
+                    self.newline();
                 }
             }
             Act::Run => self.run(cx),

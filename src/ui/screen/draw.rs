@@ -34,11 +34,7 @@ impl Screen {
             return;
         }
         let strip = status::running(state).filter(|_| self.replay.is_none());
-        let low = if strip.is_some() || self.replay.is_some() {
-            1
-        } else {
-            0
-        };
+        let low = u16::from(strip.is_some() || self.replay.is_some());
         let [top, middle, progress, bottom] = Layout::vertical([
             Constraint::Length(1),
             Constraint::Min(3),

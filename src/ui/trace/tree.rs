@@ -1,6 +1,7 @@
 //! Spans as a tree: order, folding, bars. Only visible rows are made into lines.
 
 use std::collections::HashSet;
+use std::fmt::Write as _;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -200,7 +201,9 @@ impl Tree {
 fn title(run: &Run) -> String {
     let mut title = format!("Trace · run {} · {}", run.id.0, run.title);
     match run.duration_ms {
-        Some(ms) => title.push_str(&format!(" · {}", text::duration(ms))),
+        Some(ms) => {
+            let _ = write!(title, " · {}", text::duration(ms));
+        }
         None if run.status == RunStatus::Running => title.push_str(" · running"),
         None => {}
     }
@@ -325,11 +328,13 @@ fn extra(span: &Span) -> String {
     match (last.source, last.cost) {
         (AnswerSource::Cache, _) => out.push_str(" · cache"),
         (AnswerSource::Cassette, _) => out.push_str(" · record"),
-        (_, Some(cost)) if cost > 0.0 => out.push_str(&format!(" · {}", text::cost(cost, 0))),
+        (_, Some(cost)) if cost > 0.0 => {
+            let _ = write!(out, " · {}", text::cost(cost, 0));
+        }
         _ => {}
     }
     if span.exchanges.len() > 1 {
-        out.push_str(&format!(" · {} tries", span.exchanges.len()));
+        let _ = write!(out, " · {} tries", span.exchanges.len());
     }
     out
 }
