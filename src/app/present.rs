@@ -50,8 +50,20 @@ pub fn plain(operation: &str, result: &Value) -> String {
             )
         }
         "create_signature" | "parse_signature" => signature(result),
+        "create_program" => program(result),
+        "load_dataset" => dataset(result),
+        "test_lm" => test(result),
+        "validate_inputs" => problems(result),
         "list_lms" => table(result.get("lms"), &["name", "model"]),
-        "list_programs" => table(result.get("programs"), &["name", "version", "modules"]),
+        "list_programs" => {
+            let list = result.get("programs").and_then(Value::as_array);
+            let lines: Vec<String> = list.into_iter().flatten().map(program).collect();
+            if lines.is_empty() {
+                "none".to_owned()
+            } else {
+                lines.join("\n")
+            }
+        }
         "list_dspy_modules" => table(result.get("modules"), &["name", "status", "reason"]),
         "list_sessions" => table(result.get("sessions"), &["id", "name", "cells", "calls"]),
         "show_dataset" => rows(result.get("rows")),
@@ -92,8 +104,14 @@ fn messages(result: &Value) -> String {
 }
 
 fn signature(result: &Value) -> String {
+    let instructions = text(result, "instructions");
+    format!("{}\n{instructions}", fields_line(result))
+}
+
+/// `question: str -> answer: str`.
+fn fields_line(signature: &Value) -> String {
     let side = |key: &str| {
-        let list = result.get(key).and_then(Value::as_array).map(Vec::as_slice);
+        let list = signature.get(key).and_then(Value::as_array).map(Vec::as_slice);
         list.unwrap_or_default()
             .iter()
             .map(|field| {
@@ -103,11 +121,86 @@ fn signature(result: &Value) -> String {
             .collect::<Vec<_>>()
             .join(", ")
     };
-    let instructions = result
-        .get("instructions")
-        .and_then(Value::as_str)
+    format!("{} -> {}", side("inputs"), side("outputs"))
+}
+
+/// `triage v2  ChainOfThought  ticket: str -> category: str  score 83.3`.
+fn program(result: &Value) -> String {
+    let modules = short(result.get("modules").unwrap_or(&Value::Null));
+    let mut line = format!(
+        "{} v{}  {modules}",
+        text(result, "name"),
+        number(result.get("version"))
+    );
+    if let Some(signature) = result
+        .get("signature")
+        .filter(|signature| signature.is_object())
+    {
+        line.push_str("  ");
+        line.push_str(&fields_line(signature));
+    }
+    if let Some(score) = result.get("score").filter(|score| score.is_number()) {
+        line.push_str(&format!("  score {score}"));
+    }
+    line
+}
+
+fn dataset(result: &Value) -> String {
+    let names = |key: &str| short(result.get(key).unwrap_or(&Value::Null));
+    let mut lines = vec![format!(
+        "{}  {} examples  {}  inputs: {}",
+        text(result, "name"),
+        number(result.get("len")),
+        names("fields"),
+        names("inputs"),
+    )];
+    let head = result.get("head").and_then(Value::as_array);
+    lines.extend(
+        head.into_iter()
+            .flatten()
+            .map(|row| format!("  {}", clip(&row.to_string(), 160))),
+    );
+    lines.join("\n")
+}
+
+fn test(result: &Value) -> String {
+    let latency = result
+        .get("latency_ms")
+        .and_then(Value::as_f64)
         .unwrap_or_default();
-    format!("{} -> {}\n{instructions}", side("inputs"), side("outputs"))
+    format!(
+        "answered in {latency:.0} ms: {}",
+        clip(&text(result, "answer"), 160)
+    )
+}
+
+fn problems(result: &Value) -> String {
+    let list = result
+        .get("problems")
+        .and_then(Value::as_array)
+        .map(Vec::as_slice);
+    match list.unwrap_or_default() {
+        [] => "nothing is wrong".to_owned(),
+        list => table(
+            Some(&Value::from(list.to_vec())),
+            &["field", "problem", "expected", "got"],
+        ),
+    }
+}
+
+fn text(result: &Value, key: &str) -> String {
+    result
+        .get(key)
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .to_owned()
+}
+
+fn clip(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        return text.to_owned();
+    }
+    text.chars().take(width - 1).chain(['…']).collect()
 }
 
 fn table(list: Option<&Value>, columns: &[&str]) -> String {
@@ -175,10 +268,7 @@ fn short(value: &Value) -> String {
             .join(", "),
         other => other.to_string(),
     };
-    if text.chars().count() > 400 {
-        return text.chars().take(399).chain(['…']).collect();
-    }
-    text
+    clip(&text, 400)
 }
 
 /// The result of an error as a cell's output.
