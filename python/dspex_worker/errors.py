@@ -26,6 +26,7 @@ _LM = {
     "LMServerError": ("retry", "the server failed; try again"),
     "LMTimeoutError": ("retry", "the server was too slow; try again or raise the time-out"),
     "LMTransportError": ("retry", "the server could not be reached; check address and network"),
+    "CodeInterpreterError": ("fatal", "this module runs code in deno: see `dspex-tui doctor`"),
     "AdapterParseError": ("retry", "the answer did not have the fields asked for; try again"),
 }
 

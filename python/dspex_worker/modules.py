@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import importlib.util
 import inspect
+import math
+import shutil
 import warnings
 from typing import Any
 
-from . import metrics
+import dspy
+
+from . import metrics, serialize
 from .errors import Refusal, near_matches, unknown
 from .kernel import shell
 
@@ -31,24 +36,21 @@ _DEPRECATED = {
     "CodeAct": "deprecated, leaves DSPy in 3.5; use RLM",
 }
 _EXPERIMENTAL = {"ReActV2", "RLM", "Flex"}
+_SANDBOXED = ("ProgramOfThought", "CodeAct", "RLM", "Flex")
 _TOOLED = ("ReAct", "ReActV2", "CodeAct")
 
 
 def find(name: str) -> type:
     """The module class of a name; refused with near matches where there is none (R11, R12)."""
-    import dspy
-
     plain = name.strip().removeprefix("dspy.")
     value = getattr(dspy, plain, None) or shell.namespace().get(plain)
-    if isinstance(value, type) and (plain == "Parallel" or issubclass(value, dspy.Module)):
+    if isinstance(value, type) and (plain in STANDARD or issubclass(value, dspy.Module)):
         return value
     raise unknown("module", name, _names())
 
 
 def listing() -> list[dict[str, Any]]:
     """All modules with their options (R10)."""
-    import dspy
-
     return [_entry(name, getattr(dspy, name, None)) for name in STANDARD]
 
 
@@ -60,19 +62,25 @@ def make(
     plain = name.strip().removeprefix("dspy.")
     options = dict(options)
     if plain in ("BestOfN", "Refine"):
+        _need_signature(plain, signature)
         return _rewarded(cls, signature, options, record)
     if plain in ("MultiChainComparison", "Parallel"):
-        return _Many(plain, cls, signature, options, record)
+        _need_signature(plain, signature)
+        return _many(plain, signature, options, record)
     if "tools" in options or plain in _TOOLED:
         options["tools"] = [_tool(tool) for tool in options.get("tools") or []]
     if plain not in STANDARD:
         return _construct(
             cls, [signature] if signature is not None and _takes_arguments(cls) else [], options
         )
-    if signature is None:
+    if plain == "KNN":
         raise Refusal(
-            "missing_signature", f"{plain} needs a signature, such as `question -> answer`"
+            "needs_python", "KNN takes a training set and an embedder", hint="make it in a cell"
         )
+    missing = _unavailable(plain)
+    if missing:
+        raise Refusal("module_unavailable", f"{plain} cannot be used here: {missing}")
+    _need_signature(plain, signature)
     if plain not in ("Predict", "ChainOfThought"):
         _check_options(plain, cls, options)
     return _construct(cls, [signature], options)
@@ -85,13 +93,15 @@ def _rewarded(cls: type, signature: Any, options: dict[str, Any], record: list[A
     metric_name = options.pop("metric", None) or options.pop("reward", None)
     reward = _reward(metric_name, signature, record)
     count = options.pop("N", options.pop("n", 3))
-    threshold = options.pop("threshold", 1.0)
+    # Without a metric there is nothing that one attempt could reach: all of them are made.
+    threshold = options.pop("threshold", 1.0 if metric_name is not None else math.inf)
     allowed = {"fail_count"}
     _refuse_unknown(
         cls.__name__, options, allowed | {"N", "threshold", "module", "metric"}, allowed
     )
-    if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= 64:
-        raise Refusal("invalid_option", f"N must be a whole number from 1 to 64, not {count!r}")
+    count = _whole(count, "N")
+    if not isinstance(threshold, (int, float)) or isinstance(threshold, bool):
+        raise Refusal("invalid_option", f"threshold must be a number, not {threshold!r}")
     return _construct(
         cls,
         [],
@@ -106,8 +116,6 @@ def _rewarded(cls: type, signature: Any, options: dict[str, Any], record: list[A
 
 
 def _reward(metric: Any, signature: Any, record: list[Any] | None) -> Any:
-    import dspy
-
     chosen = None if metric is None else metrics.find(metric)
     outputs = [] if signature is None else list(signature.output_fields)
 
@@ -120,77 +128,109 @@ def _reward(metric: Any, signature: Any, record: list[Any] | None) -> Any:
             filled = [bool(str(pred.get(name) or "").strip()) for name in outputs]
             score = sum(filled) / len(filled) if filled else 0.0
         if record is not None:
-            from . import serialize
-
             record.append({**serialize.result(pred), "reward": score})
         return score
 
     return reward_fn
 
 
-class _Many:
-    """MultiChainComparison and Parallel from JSON: they need runs of another module first."""
+class Compared(dspy.Module):
+    """MultiChainComparison from JSON: it needs chains to compare, so they are run first."""
 
     def __init__(
-        self,
-        name: str,
-        cls: type,
-        signature: Any,
-        options: dict[str, Any],
-        record: list[Any] | None,
+        self, signature: Any, inner: Any, count: int, temperature: float, record: list[Any] | None
     ) -> None:
-        self.name = name
-        self.cls = cls
+        super().__init__()
         self.signature = signature
-        self.record = record
-        self.count = options.pop("M", 3)
-        self.threads = options.pop("num_threads", 4)
-        self.inner = make(str(options.pop("module", "ChainOfThought")), signature, {})
-        _refuse_unknown(name, options, {"M", "num_threads", "module"}, set())
-        if not isinstance(self.count, int) or not 1 <= self.count <= 64:
-            raise Refusal(
-                "invalid_option", f"M must be a whole number from 1 to 64, not {self.count!r}"
-            )
+        self.chain = inner
+        self.compare = dspy.MultiChainComparison(signature, M=count, temperature=temperature)
+        self.recorded = _Record(record)
 
-    def named_predictors(self) -> list[tuple[str, Any]]:
-        """The predictors of the module that is run."""
-        return self.inner.named_predictors()
-
-    def dump_state(self) -> Any:
-        """The state of the module that is run."""
-        return self.inner.dump_state()
-
-    def load_state(self, state: Any) -> None:
-        """Give the module that is run its state."""
-        self.inner.load_state(state)
-
-    def __call__(self, **inputs: Any) -> Any:
-        """Run it."""
-        return self._parallel(inputs) if self.name == "Parallel" else self._compare(inputs)
-
-    def _compare(self, inputs: dict[str, Any]) -> Any:
-        from . import serialize
-
+    def forward(self, **inputs: Any) -> Any:
+        """Run the chains, then compare them."""
         chains = [
-            self.inner(**inputs, config={"rollout_id": index + 1, "temperature": 1.0})
-            for index in range(self.count)
+            self.chain(**inputs, config={"rollout_id": index + 1, "temperature": 1.0})
+            for index in range(self.compare.M)
         ]
-        if self.record is not None:
-            self.record.extend(serialize.result(chain) for chain in chains)
-        return self.cls(self.signature, M=self.count)(chains, **inputs)
+        for chain in chains:
+            self.recorded.add(serialize.result(chain))
+        return self.compare(chains, **inputs)
 
-    def _parallel(self, inputs: dict[str, Any]) -> Any:
-        import dspy
 
-        from . import serialize
+class Spread(dspy.Module):
+    """Parallel from JSON: one module over many inputs at once."""
 
-        rows = inputs.get("examples")
-        if not isinstance(rows, list) or not rows:
-            raise Refusal("missing_input", 'Parallel takes `{"examples": [{…}, …]}` as inputs')
-        pairs = [(self.inner, dspy.Example(**row).with_inputs(*row)) for row in rows]
-        runner = self.cls(num_threads=self.threads, disable_progress_bar=True)
+    def __init__(self, inner: Any, threads: int) -> None:
+        super().__init__()
+        self.each = inner
+        self.threads = threads
+
+    def forward(self, examples: Any = None) -> dict[str, Any]:
+        """Run it on each of `examples`; `null` where one failed."""
+        if not isinstance(examples, list) or not examples:
+            raise Refusal(
+                "missing_input", "Parallel needs `examples`", hint='inputs: {"examples": [{…}, …]}'
+            )
+        for index, row in enumerate(examples):
+            if not isinstance(row, dict):
+                raise Refusal("invalid_input", f"example {index} is not an object of inputs")
+        pairs = [(self.each, dspy.Example(**row).with_inputs(*row)) for row in examples]
+        runner = dspy.Parallel(num_threads=self.threads, disable_progress_bar=True)
         done = runner(pairs)
         return {"results": [None if one is None else serialize.result(one) for one in done]}
+
+
+class _Record:
+    """Where attempts are noted; copies of a module note to the same place."""
+
+    def __init__(self, rows: list[Any] | None) -> None:
+        self.rows = rows
+
+    def add(self, row: dict[str, Any]) -> None:
+        """Note one attempt."""
+        if self.rows is not None:
+            self.rows.append(row)
+
+    def __deepcopy__(self, memo: Any) -> _Record:
+        return self
+
+
+def _many(name: str, signature: Any, options: dict[str, Any], record: list[Any] | None) -> Any:
+    inner = make(str(options.pop("module", "ChainOfThought")), signature, {})
+    if name == "Parallel":
+        threads = _whole(options.pop("num_threads", 4), "num_threads")
+        _refuse_unknown(name, options, {"num_threads", "module"}, set())
+        return Spread(inner, threads)
+    count = _whole(options.pop("M", 3), "M")
+    temperature = options.pop("temperature", 0.7)
+    _refuse_unknown(name, options, {"M", "temperature", "module"}, set())
+    return Compared(signature, inner, count, temperature, record)
+
+
+def _whole(value: Any, name: str) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 64:
+        return value
+    raise Refusal("invalid_option", f"{name} must be a whole number from 1 to 64, not {value!r}")
+
+
+def _need_signature(name: str, signature: Any) -> None:
+    if signature is None:
+        raise Refusal(
+            "missing_signature", f"{name} needs a signature, such as `question -> answer`"
+        )
+
+
+def _unavailable(name: str) -> str:
+    """What a module needs that is not installed; empty if nothing."""
+    if name in _SANDBOXED and not (_installed("deno") or shutil.which("deno")):
+        return "it runs code in deno; install it with `%pip install deno`"
+    if name == "KNN" and not _installed("numpy"):
+        return "it needs numpy; install it with `%pip install numpy`"
+    return ""
+
+
+def _installed(package: str) -> bool:
+    return importlib.util.find_spec(package) is not None
 
 
 def _construct(cls: type, positional: list[Any], options: dict[str, Any]) -> Any:
@@ -231,15 +271,13 @@ def _refuse_unknown(name: str, options: dict[str, Any], shown: set[str], allowed
 
 def _takes_arguments(cls: type) -> bool:
     try:
-        parameters = list(inspect.signature(cls).parameters.values())
+        parameters = list(inspect.signature(cls.__init__).parameters.values())[1:]
     except (TypeError, ValueError):
         return False
     return any(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters)
 
 
 def _names() -> list[str]:
-    import dspy
-
     own = [
         key
         for key, value in shell.namespace().items()
@@ -257,24 +295,35 @@ def _entry(name: str, cls: Any) -> dict[str, Any]:
             "doc": "",
             "options": {},
         }
-    doc = (inspect.getdoc(cls) or "").strip().split("\n\n")[0].replace("\n", " ")
+    doc = (
+        inspect.cleandoc(cls.__doc__ or cls.__init__.__doc__ or "")
+        .strip()
+        .split("\n\n")[0]
+        .replace("\n", " ")
+    )
+    reason = _unavailable(name)
     status = (
-        "deprecated" if name in _DEPRECATED else "experimental" if name in _EXPERIMENTAL else "ok"
+        "unavailable"
+        if reason
+        else "deprecated"
+        if name in _DEPRECATED
+        else "experimental"
+        if name in _EXPERIMENTAL
+        else "ok"
     )
     return {
         "name": name,
         "status": status,
-        "reason": _DEPRECATED.get(name, ""),
+        "reason": reason or _DEPRECATED.get(name, ""),
         "doc": doc[:300],
         "options": {key: {"default": default} for key, default in _options(cls).items()},
     }
 
 
 def _options(cls: type) -> dict[str, Any]:
-    from . import serialize
-
     try:
-        parameters = inspect.signature(cls).parameters.values()
+        # The class itself only says `*args, **kwargs`: DSPy's metaclass hides the rest.
+        parameters = inspect.signature(cls.__init__).parameters.values()
     except (TypeError, ValueError):
         return {}
     return {

@@ -144,11 +144,11 @@ def bootstrap(
         # DSPy takes any true value for a success; half a point is none.
         return good if threshold is not None else good >= 1.0
 
-    if not isinstance(program, dspy.Module):
+    if not program.named_predictors():
         raise Refusal(
             "cannot_optimize",
-            "a chain, or a module that runs others, cannot be optimised yet",
-            hint="optimise one module, such as Predict or ChainOfThought",
+            "this program has no predictor, so there is nothing to optimise",
+            hint="optimise one that calls an LM, such as Predict or ChainOfThought",
             klass="optimization",
         )
     link.progress(run, "phase", name="bootstrap", total=len(data))

@@ -6,20 +6,25 @@ import hashlib
 import threading
 from typing import Any
 
+import dspy
+
 from . import modules, serialize, signatures
 from .errors import Refusal, unknown
 from .kernel import shell
 from .protocol import ProgramDef
 
-_PORTABLE = ("Predict", "ChainOfThought")
+_PORTABLE = ("Predict", "ChainOfThought", "ProgramOfThought")
+_TOOLED = ("ReAct", "ReActV2", "RLM")
+_BUILT_IN_TOOLS = ("finish", "submit")
 _lock = threading.Lock()
 _built: dict[bytes, Any] = {}
 
 
-class Chain:
+class Chain(dspy.Module):
     """Several modules in a row: each gets the inputs and what came before."""
 
     def __init__(self, names: list[str], signature: Any, options: dict[str, Any]) -> None:
+        super().__init__()
         self.steps = [
             modules.make(
                 name,
@@ -30,10 +35,8 @@ class Chain:
         ]
         self.signature = signature
 
-    def __call__(self, **inputs: Any) -> Any:
+    def forward(self, **inputs: Any) -> Any:
         """Run the steps; the result has the fields of all, later ones win."""
-        import dspy
-
         fields: dict[str, Any] = {}
         outputs = list(self.signature.output_fields)
         for index, step in enumerate(self.steps):
@@ -42,28 +45,8 @@ class Chain:
             fields.update(serialize.fields_of(done) or {})
         return dspy.Prediction(**fields)
 
-    def named_predictors(self) -> list[tuple[str, Any]]:
-        """Predictors of all steps, named `0.predict`, `1`, ..."""
-        return [
-            (f"{index}.{name}", predictor)
-            for index, step in enumerate(self.steps)
-            for name, predictor in step.named_predictors()
-        ]
-
-    def dump_state(self) -> Any:
-        """States by step."""
-        return {str(index): step.dump_state() for index, step in enumerate(self.steps)}
-
-    def load_state(self, state: Any) -> None:
-        """Give each step its state."""
-        for index, step in enumerate(self.steps):
-            if str(index) in state:
-                step.load_state(state[str(index)])
-
 
 def _following(signature: Any) -> Any:
-    import dspy
-
     out = signature
     for name, info in signature.output_fields.items():
         field = dspy.InputField(desc=f"the {name} of the step before; improve on it")
@@ -98,8 +81,6 @@ def define(arguments: dict[str, Any]) -> ProgramDef:
 
 def get(program: Any, record: list[Any] | None = None) -> Any:
     """The program object of data or of a name of the notebook."""
-    import dspy
-
     if isinstance(program, str):
         space = shell.namespace()
         found = space.get(program)
@@ -178,13 +159,15 @@ def describe(program: Any, name: str, parent: ProgramDef | None = None) -> Progr
         "modules": [kind],
         "signature": None if signature is None else signatures.describe(signature),
         "options": {},
-        "state": None if reason else _interesting(state_of(program)),
+        "state": None,
     }
-    config = getattr(getattr(program, "predict", program), "config", None)
-    if not reason and isinstance(config, dict) and config:
-        described["options"] = {kind: serialize.plain(config)}
     if reason:
         described["unportable"] = reason
+        return described
+    options = _options(program)
+    if options:
+        described["options"] = {kind: options}
+    described["state"] = _interesting(program, described)
     return described
 
 
@@ -201,24 +184,44 @@ def _without_lm(state: Any) -> Any:
     return state
 
 
-def _interesting(state: Any) -> Any:
-    """Nothing for a program that carries no demos: its signature says it all."""
-    text = serialize.dumps(state)
-    return state if b'"demos":[{' in text.replace(b" ", b"") else None
+def _interesting(program: Any, described: ProgramDef) -> Any:
+    """Nothing for a program that is as it was made: its signature says it all."""
+    state = state_of(program)
+    if type(program).__name__ in ("Predict", "ChainOfThought"):
+        text = serialize.dumps(state)
+        return state if b'"demos":[{' in text.replace(b" ", b"") else None
+    return None if state_of(build(described)) == state else state
 
 
 def unportable(program: Any) -> str | None:
     """Why a program cannot be rebuilt from data."""
     kind = type(program)
-    if kind.__module__.startswith("dspy.") and kind.__name__ in _PORTABLE:
-        return None
     if kind.__module__.startswith("dspy."):
+        if kind.__name__ in _PORTABLE:
+            return None
+        if kind.__name__ in _TOOLED:
+            own = [name for name in getattr(program, "tools", {}) if name not in _BUILT_IN_TOOLS]
+            if not own:
+                return None
+            return f"it calls functions of the notebook ({', '.join(own[:5])}): re-run its cell"
         return f"{kind.__name__} holds functions: re-run the cell that makes it"
     return f"its class {kind.__name__} is defined in a cell or a file: re-run it"
 
 
+def _options(program: Any) -> dict[str, Any]:
+    """Constructor options that differ from DSPy's own."""
+    predictor = getattr(program, "predict", program)
+    config = getattr(predictor, "config", None)
+    if isinstance(config, dict):
+        return dict(serialize.plain(config))
+    found = {key: getattr(program, key, None) for key in ("max_iters", "max_llm_calls")}
+    return {key: value for key, value in found.items() if isinstance(value, int)}
+
+
 def signature_of(program: Any) -> Any:
-    """The signature a program is called with, where it has one."""
+    """The signature a program is called with; `None` where only its own code knows."""
+    if not type(program).__module__.startswith(("dspy.", f"{__package__}.")):
+        return None
     if type(program).__name__ == "ChainOfThought":
         signature = program.predict.signature
         return signature.delete("reasoning") if _added_reasoning(signature) else signature
@@ -239,4 +242,7 @@ def summary(program: Any) -> str:
     signature = signature_of(program)
     if signature is not None:
         return signatures.arrow(signature)
+    reward = getattr(program, "module", None)
+    if isinstance(reward, dspy.Module):
+        return f"{type(program).__name__} of {summary(reward)}"
     return f"{len(program.named_predictors())} predictors"

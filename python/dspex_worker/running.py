@@ -46,6 +46,14 @@ def run(
         given["config"] = dict(config)
     with lms.under(job.lm):
         prediction = program(**given)
+    if prediction is None:
+        raise Refusal(
+            "no_prediction",
+            "no attempt gave an answer",
+            klass="lm",
+            strategy="retry",
+            hint="run the module itself, such as Predict, to see why",
+        )
     result = (
         serialize.plain(prediction)
         if isinstance(prediction, dict)

@@ -21,6 +21,7 @@ from .kernel import shell
 from .protocol import FieldDef, SignatureDef
 
 _NOT_IMPORTED = {"this", "antigravity", "__main__", "idlelib", "turtledemo", "test", "lib2to3"}
+_PREFIX = re.compile(r"\b(?:typing|__main__)\.(?=\w)")
 _BUILTIN_TYPES = {
     "int",
     "str",
@@ -81,14 +82,17 @@ def arrow(signature: Any) -> str:
 
 
 def type_name(annotation: Any) -> str:
-    """A type as Python writes it in an annotation."""
+    """A type as it is written in a signature: `list[str]`, `Literal['a', 'b']`, `Optional[str]`.
+
+    Names of `typing` stand without the module, which DSPy finds either way.
+    """
     if isinstance(annotation, type) and not typing.get_args(annotation):
         if annotation.__module__ == "builtins":
             return annotation.__qualname__
         if annotation.__module__ == "__main__":
             return annotation.__qualname__
         return f"{annotation.__module__}.{annotation.__qualname__}"
-    return repr(annotation).replace("__main__.", "")
+    return _PREFIX.sub("", repr(annotation))
 
 
 def parse_type(text: str) -> Any:

@@ -204,10 +204,8 @@ def _describer() -> Callable[[Any, Any], tuple[str, str]]:
             return "tool", True
         if issubclass(cls, dspy.Module):
             return "module", False
-        interpreter = getattr(dspy, "CodeInterpreter", None)
-        if (
-            isinstance(interpreter, type) and issubclass(cls, interpreter)
-        ) or "Interpreter" in cls.__name__:
+        # `dspy.CodeInterpreter` is a protocol that refuses `issubclass`: go by what it asks for.
+        if hasattr(cls, "execute") and hasattr(cls, "shutdown"):
             return "interpreter", False
         return "module", False
 

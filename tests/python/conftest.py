@@ -19,7 +19,7 @@ def worker():
     from dspex_worker import start
 
     start.run()
-    return [p for kind, _, p in NATIVE.sent if kind == "ready"][0]
+    return next(p for kind, _, p in NATIVE.sent if kind == "ready")
 
 
 @pytest.fixture

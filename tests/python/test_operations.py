@@ -16,14 +16,21 @@ def names(fields):
     return [(f["name"], f["type"]) for f in fields]
 
 
+def written(fields):
+    return [(name, kind.replace("typing.", "")) for name, kind in names(fields)]
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda c: repr(c["input"])[:40])
 def test_create_signature_gives_dspys_verdict(call, case):
-    """R18, R40, R42: all rows made by DSPy agree on ok, names and types."""
+    """R18, R40, R42: all rows made by DSPy agree on ok, names and types.
+
+    The rows say `typing.Optional[str]`; a signature is written `Optional[str]`.
+    """
     answer = call("create_signature", {"signature": case["input"]})
     assert answer["ok"] == case["ok"], answer
     if case["ok"]:
-        assert names(answer["result"]["inputs"]) == names(case["inputs"])
-        assert names(answer["result"]["outputs"]) == names(case["outputs"])
+        assert names(answer["result"]["inputs"]) == written(case["inputs"])
+        assert names(answer["result"]["outputs"]) == written(case["outputs"])
 
 
 def test_reading_a_signature_imports_nothing(call, capfd):

@@ -120,6 +120,8 @@ def test_async_failure(native):
         raise native.TransportFailure("timeout", "too slow")
 
     native.script = refuse
-    with dspy.context(lm=dspy.LM("demo/demo", num_retries=0)):
-        with pytest.raises(dspy.LMTransportError):
-            asyncio.run(dspy.Predict("q -> a").acall(q="x"))
+    with (
+        dspy.context(lm=dspy.LM("demo/demo", num_retries=0)),
+        pytest.raises(dspy.LMTransportError),
+    ):
+        asyncio.run(dspy.Predict("q -> a").acall(q="x"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 import types
 from typing import Any
 
@@ -11,12 +12,16 @@ from ..protocol import NameInfo
 
 _bound: dict[str, tuple[int, int | None]] = {}
 _told: dict[str, bytes] = {}
+_datasets: dict[str, tuple[int, ...]] = {}
 _MOST_ROWS = 5000
+# Seconds that looking at values, and telling what changed, may each take after a cell.
+_PATIENCE = 0.1
 
 
 def listing(namespace: dict[str, Any], hidden: Any, cell: int | None) -> list[NameInfo]:
     """One entry for each name a user made, sorted."""
     out: list[NameInfo] = []
+    until = time.monotonic() + _PATIENCE
     for name in sorted(str(key) for key in list(namespace)):
         if (
             name.startswith("_")
@@ -28,7 +33,8 @@ def listing(namespace: dict[str, Any], hidden: Any, cell: int | None) -> list[Na
         known = _bound.get(name)
         if known is None or known[0] != id(value):
             known = _bound[name] = (id(value), cell)
-        kind, summary, registered = _look(value)
+        late = time.monotonic() > until
+        kind, summary, registered = ("variable", "", False) if late else _look(value)
         out.append(
             {
                 "name": name,
@@ -104,11 +110,20 @@ def _is_dataset(value: Any) -> bool:
 def changes(namespace: dict[str, Any], listed: list[NameInfo]) -> dict[str, Any]:
     """Programs, signatures and datasets that this cell made or changed, as data."""
     out: dict[str, Any] = {"registered": [], "signatures": {}, "datasets": []}
+    until = time.monotonic() + _PATIENCE
     for entry in listed:
         if not entry.get("registered"):
             continue
+        if time.monotonic() > until:
+            break  # the rest is told after the next cell
         name = entry["name"]
         value = namespace.get(name)
+        if entry["kind"] == "dataset" and value:
+            # Encoding thousands of rows after each cell would be felt.
+            seen = (id(value), len(value), id(value[0]), id(value[-1]))
+            if _datasets.get(name) == seen:
+                continue
+            _datasets[name] = seen
         data: Any = None
         with contextlib.suppress(Exception):
             if entry["kind"] == "program":

@@ -26,26 +26,36 @@ PREDICTION = "application/vnd.dspex.prediction+json"
 
 
 def prepare() -> None:
-    """Put streams and input in place; the shell itself is made with the first cell."""
+    """Put streams, input and the shell in place, before any lane can ask for them."""
+    global _shell
     streams.install()
     user_input.install()
+    with contextlib.suppress(ImportError):
+        _shell = _make()
 
 
 def get() -> Any:
-    """The shell, made when first asked for."""
-    global _shell
+    """The shell; refused where its environment has no IPython."""
     if _shell is None:
-        _shell = _make()
+        raise errors.Refusal(
+            "module_not_found",
+            "cells need IPython, which this Python environment does not have",
+            hint="install it there: `python -m pip install ipython`",
+            klass="import",
+        )
     return _shell
 
 
 def namespace() -> dict[str, Any]:
-    """The names of the notebook; empty before the first cell."""
+    """The names of the notebook; empty where there is no shell."""
     return {} if _shell is None else _shell.user_ns
 
 
 def _make() -> Any:
-    os.environ.setdefault("IPYTHONDIR", tempfile.mkdtemp(prefix="dspex-ipython-"))
+    folder = os.environ.get("IPYTHONDIR") or tempfile.mkdtemp(prefix="dspex-ipython-")
+    os.environ["IPYTHONDIR"] = folder
+    with contextlib.suppress(OSError):  # IPython says so itself, and uses another
+        os.makedirs(folder, exist_ok=True)
     from IPython.core.displayhook import DisplayHook
     from IPython.core.displaypub import DisplayPublisher
     from IPython.core.interactiveshell import InteractiveShell

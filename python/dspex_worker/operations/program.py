@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import programs, running
+from .. import modules, programs, running
 from ..errors import Refusal
 from .registry import Job, operation
 
@@ -25,8 +25,6 @@ def execute_program(arguments: dict[str, Any], job: Job) -> dict[str, Any]:
     program = programs.get(wanted, record)
     inputs = arguments.get("inputs") or {}
     signature = programs.signature_of(program)
-    if signature is not None and not isinstance(program, str):
-        many = isinstance(wanted, dict) and "Parallel" in (wanted.get("modules") or [])
-        if not many:
-            running.require(signature, inputs)
+    if signature is not None and not isinstance(program, modules.Spread):
+        running.require(signature, inputs)
     return running.run(program, inputs, job, arguments.get("config"), record)
