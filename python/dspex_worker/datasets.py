@@ -45,7 +45,11 @@ def load(arguments: dict[str, Any]) -> DatasetDef:
 def make(name: str, rows: list[dict[str, Any]], source: str, inputs: Any = None) -> DatasetDef:
     """A dataset of rows; inputs are all fields but the last unless given."""
     if not rows:
-        raise Refusal("empty_dataset", "there are no examples in it")
+        raise Refusal(
+            "empty_dataset",
+            "there are no examples in it",
+            hint="a dataset has at least one object of fields",
+        )
     fields = list(dict.fromkeys(key for row in rows for key in row))
     chosen = list(inputs) if inputs else (fields[:-1] or fields)
     for field in chosen:
@@ -136,14 +140,23 @@ def _read(path: Path) -> list[dict[str, Any]]:
     if suffix in (".jsonl", ".ndjson"):
         lines = [(n, line) for n, line in enumerate(text.splitlines(), 1) if line.strip()]
         return _rows([_json(line, f"line {n} of `{path}`") for n, line in lines], str(path))
-    raise Refusal("unknown_format", f"`{path}` is not a .jsonl, .json or .csv file", path=str(path))
+    raise Refusal(
+        "unknown_format",
+        f"`{path}` is not a .jsonl, .json or .csv file",
+        hint="save the examples as JSON lines, one object a line",
+        path=str(path),
+    )
 
 
 def _json(text: str, where: str) -> Any:
     try:
         return json.loads(text)
     except ValueError as error:
-        raise Refusal("invalid_json", f"{where} is not JSON: {first_line(error)}") from error
+        raise Refusal(
+            "invalid_json",
+            f"{where} is not JSON: {first_line(error)}",
+            hint="mend that line; a .jsonl file has one JSON object a line",
+        ) from error
 
 
 def _rows(data: Any, where: str) -> list[dict[str, Any]]:

@@ -6,12 +6,15 @@ It decides type, class, recovery and hint; it does not decide who is told.
 from __future__ import annotations
 
 import difflib
+import os
 import re
 import traceback as tracebacks
 from collections.abc import Iterable
 from typing import Any
 
 Error = dict[str, Any]
+_OURS = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_DSPY = f"{os.sep}dspy{os.sep}"
 
 _LM = {
     "LMAuthError": ("fatal", "check the key of this LM profile (:lm)"),
@@ -29,6 +32,20 @@ _LM = {
     "CodeInterpreterError": ("fatal", "this module runs code in deno: see `dspex-tui doctor`"),
     "AdapterParseError": ("retry", "the answer did not have the fields asked for; try again"),
 }
+
+
+_HOPELESS = (
+    "LMAuthError",
+    "LMBillingError",
+    "LMNotConfiguredError",
+    "LMConfigurationError",
+    "LMUnsupportedModelError",
+)
+
+
+def is_hopeless(error: BaseException) -> bool:
+    """Whether each further call would fail in the same way."""
+    return any(base.__name__ in _HOPELESS for base in type(error).__mro__)
 
 
 class Refusal(Exception):
@@ -151,6 +168,8 @@ def first_line(error: BaseException) -> str:
         text = ""
     if isinstance(error, KeyboardInterrupt):
         return "stopped by the user"
+    if isinstance(error, SyntaxError) and error.msg:
+        text = error.msg if error.lineno is None else f"{error.msg} (line {error.lineno})"
     if isinstance(error, KeyError) and error.args:
         text = f"no key {error.args[0]!r}"
     line = text.splitlines()[0].strip() if text else type(error).__name__
@@ -163,14 +182,26 @@ def one_line(error: BaseException) -> str:
 
 
 def lines(error: BaseException) -> list[str]:
-    """A plain traceback, one entry a line, without our own frames."""
+    """A plain traceback, one entry a line, without our own frames and most of DSPy's."""
     try:
-        text = "".join(
-            tracebacks.format_exception(type(error), error, error.__traceback__, limit=-30)
-        )
+        told = tracebacks.TracebackException(type(error), error, error.__traceback__, compact=True)
+        part: tracebacks.TracebackException | None = told
+        while part is not None:
+            part.stack = _interesting(part.stack)
+            part = part.__cause__ or part.__context__
+        text = "".join(told.format())
     except Exception:
         return [type(error).__name__]
-    return text.rstrip().splitlines()[-200:]
+    return text.rstrip().splitlines()[-100:]
+
+
+def _interesting(stack: tracebacks.StackSummary) -> tracebacks.StackSummary:
+    """The user's frames, with the first and the last of DSPy's."""
+    frames = [frame for frame in stack if not frame.filename.startswith(_OURS)]
+    inside = [frame for frame in frames if _DSPY in frame.filename]
+    kept = {id(frame) for frame in (*inside[:1], *inside[-2:])}
+    frames = [f for f in frames if _DSPY not in f.filename or id(f) in kept]
+    return tracebacks.StackSummary.from_list(frames[-20:])
 
 
 def _object(

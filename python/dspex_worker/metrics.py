@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from .errors import Refusal, unknown
+from .errors import Refusal, one_line, unknown
 from .kernel import shell
 
 Metric = Callable[..., Any]
@@ -109,7 +109,12 @@ def _from_file(spec: dict[str, Any]) -> Metric:
     if module_spec is None or module_spec.loader is None:
         raise Refusal("invalid_metric", f"`{path}` is not a Python file", path=str(path))
     module = importlib.util.module_from_spec(module_spec)
-    module_spec.loader.exec_module(module)
+    try:
+        module_spec.loader.exec_module(module)
+    except Exception as error:
+        raise Refusal(
+            "invalid_metric", f"`{path}` cannot be loaded: {one_line(error)}", path=str(path)
+        ) from error
     found = getattr(module, name, None)
     if not callable(found):
         raise unknown("metric", name, [k for k, v in vars(module).items() if callable(v)])

@@ -36,6 +36,22 @@ _DEPRECATED = {
     "CodeAct": "deprecated, leaves DSPy in 3.5; use RLM",
 }
 _EXPERIMENTAL = {"ReActV2", "RLM", "Flex"}
+LM_OPTIONS = (
+    "cache",
+    "frequency_penalty",
+    "logprobs",
+    "max_completion_tokens",
+    "max_tokens",
+    "n",
+    "presence_penalty",
+    "reasoning_effort",
+    "rollout_id",
+    "seed",
+    "stop",
+    "temperature",
+    "top_k",
+    "top_p",
+)
 _SANDBOXED = ("ProgramOfThought", "CodeAct", "RLM", "Flex")
 _TOOLED = ("ReAct", "ReActV2", "CodeAct")
 
@@ -81,7 +97,9 @@ def make(
     if missing:
         raise Refusal("module_unavailable", f"{plain} cannot be used here: {missing}")
     _need_signature(plain, signature)
-    if plain not in ("Predict", "ChainOfThought"):
+    if plain in ("Predict", "ChainOfThought"):
+        check_lm_options(plain, options)
+    else:
         _check_options(plain, cls, options)
     return _construct(cls, [signature], options)
 
@@ -218,6 +236,12 @@ def _need_signature(name: str, signature: Any) -> None:
         raise Refusal(
             "missing_signature", f"{name} needs a signature, such as `question -> answer`"
         )
+    if not signature.output_fields:
+        raise Refusal(
+            "invalid_signature",
+            f"{name} needs an output field",
+            hint="write what is asked for after `->`, as in `question -> answer`",
+        )
 
 
 def _unavailable(name: str) -> str:
@@ -252,6 +276,19 @@ def _tool(tool: Any) -> Any:
     raise unknown(
         "tool", str(tool), [k for k, v in space.items() if callable(v) and not k.startswith("_")]
     )
+
+
+def check_lm_options(what: str, options: dict[str, Any]) -> None:
+    """Refuse what looks like a misspelt LM option; others may be a provider's own."""
+    for option in options:
+        near = [] if option in LM_OPTIONS else near_matches(option, LM_OPTIONS)
+        if near:
+            raise Refusal(
+                "unknown_option",
+                f"{what} has no option `{option}`",
+                hint=f"did you mean `{near[0]}`?",
+                near=near,
+            )
 
 
 def _check_options(name: str, cls: type, options: dict[str, Any]) -> None:

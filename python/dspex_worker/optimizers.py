@@ -52,16 +52,20 @@ def evaluate(
     import dspy
 
     rows: list[dict[str, Any] | None] = [None] * len(data)
+    hopeless: list[Exception] = []
 
     def one(pair: tuple[int, Any]) -> float:
+        if hopeless:
+            return 0.0
         index, example = pair
         prediction, score, error = None, 0.0, None
         try:
             prediction = program(**example.inputs().toDict())
             score = metrics.score_of(metric(example, prediction, None))
         except Exception as raised:
-            if isinstance(raised, Refusal):
-                raise
+            if isinstance(raised, Refusal) or errors.is_hopeless(raised):
+                hopeless.append(raised)
+                return 0.0
             error = one_line(raised)
         fields = {} if prediction is None else serialize.result(prediction)
         rows[index] = {
@@ -93,6 +97,8 @@ def evaluate(
     )
     with dspy.context(disable_history=True):
         executor.execute(one, list(enumerate(data)))
+    if hopeless:
+        raise hopeless[0]
     done = [row for row in rows if row is not None]
     if len(done) < len(data):
         raise Refusal(
@@ -130,6 +136,9 @@ def bootstrap(
                 near=near_matches(name, known),
                 hint=f"options: {', '.join(sorted(known))}",
             )
+        value = options[name]
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0:
+            raise Refusal("invalid_option", f"`{name}` must be a number, not {value!r}")
     wanted = int(options.get("max_bootstrapped_demos", 4))
     found = 0
 

@@ -87,9 +87,7 @@ def type_name(annotation: Any) -> str:
     Names of `typing` stand without the module, which DSPy finds either way.
     """
     if isinstance(annotation, type) and not typing.get_args(annotation):
-        if annotation.__module__ == "builtins":
-            return annotation.__qualname__
-        if annotation.__module__ == "__main__":
+        if annotation.__module__ in ("builtins", "typing", "__main__"):
             return annotation.__qualname__
         return f"{annotation.__module__}.{annotation.__qualname__}"
     return _PREFIX.sub("", repr(annotation))

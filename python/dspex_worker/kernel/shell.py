@@ -22,6 +22,7 @@ from . import streams
 
 _shell: Any = None
 _runner: Any = None
+_OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PREDICTION = "application/vnd.dspex.prediction+json"
 
 
@@ -189,6 +190,8 @@ def traceback_of(error: BaseException) -> list[str]:
     out: list[str] = []
     folded = 0
     for index, frame in enumerate(frames):
+        if _OURS in frame[:400]:
+            continue
         if index in hidden:
             folded += 1
             continue

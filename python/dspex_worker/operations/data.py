@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import datasets, link, lms, metrics, optimizers, programs
-from ..errors import Refusal
+from .. import datasets, link, lms, metrics, modules, optimizers, programs
+from ..errors import Refusal, near_matches
 from .registry import Job, operation
 
 
@@ -35,11 +35,26 @@ def subject(arguments: dict[str, Any], key: str = "dataset") -> tuple[Any, list[
         raise Refusal("missing_argument", "say which `program` to use")
     if arguments.get(key) is None:
         raise Refusal("missing_argument", f"say which `{key}` to use")
-    return (
-        programs.get(wanted),
-        datasets.examples(arguments[key]),
-        metrics.find(arguments.get("metric")),
-    )
+    program = programs.get(wanted)
+    examples = datasets.examples(arguments[key])
+    _fit(program, examples)
+    return program, examples, metrics.find(arguments.get("metric"))
+
+
+def _fit(program: Any, examples: list[Any]) -> None:
+    """Refuse a dataset that lacks what the program is asked with."""
+    signature = programs.signature_of(program)
+    if signature is None or not examples or isinstance(program, modules.Spread):
+        return
+    given = list(examples[0].inputs().keys())
+    missing = [name for name in signature.input_fields if name not in given]
+    if missing:
+        raise Refusal(
+            "missing_input",
+            f"the examples have no input `{missing[0]}`, which the program needs",
+            hint=f"their inputs: {', '.join(given)}; load them with other `inputs`",
+            near=near_matches(missing[0], given),
+        )
 
 
 def threads(arguments: dict[str, Any]) -> int:

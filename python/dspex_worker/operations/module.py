@@ -41,9 +41,13 @@ def generate(arguments: dict[str, Any], job: Job) -> dict[str, Any]:
         raise Refusal("invalid_signature", "the signature has no input field for the prompt")
     own = {"prompt", "module", "signature", "instructions", "lm", "options"}
     inputs = {key: value for key, value in arguments.items() if key not in own}
+    # `temperature` and the like are options of the call, unless the signature has such a field.
+    options = [key for key in inputs if key in modules.LM_OPTIONS and key not in fields]
+    config = {key: inputs.pop(key) for key in options}
     inputs[fields[0]] = arguments.get("prompt")
+    modules.check_lm_options("`generate`", {k: v for k, v in inputs.items() if k not in fields})
     running.require(signature, inputs)
     name = str(arguments.get("module") or "Predict")
     record: list[Any] = []
     made = modules.make(name, signature, arguments.get("options") or {}, record)
-    return running.run(made, inputs, job, None, record)
+    return running.run(made, inputs, job, config, record)
