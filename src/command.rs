@@ -11,6 +11,7 @@ mod complete;
 mod context;
 mod help;
 mod local;
+mod meaning;
 mod table;
 mod words;
 

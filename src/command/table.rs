@@ -1,14 +1,12 @@
-//! The rows, and what those become that are not simply an operation.
+//! The rows.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::context::MODULES;
-use super::{
-    Argument, Becomes, Bound, Command, Completer, Context, Group, Local, PaneName, Parsed,
-    ScreenAction, ScreenName, Shape,
+use super::meaning::{
+    data_load, exec, focus, help, lm, lm_add, lm_edit, module, program_new, prompt, run, session,
+    set, show, validate,
 };
-use crate::operation;
-use crate::protocol::error::{OperationError, near_matches};
+use super::{Argument, Becomes, Command, Completer, Group, Local, Parsed, ScreenAction, Shape};
 
 const fn argument(
     name: &'static str,
@@ -79,7 +77,7 @@ const SESSION: Argument = word(
     "id, unique beginning of one, name, or `latest`",
 );
 
-const SCREENS: &[&str] = &[
+pub(super) const SCREENS: &[&str] = &[
     "main",
     "lm",
     "signature",
@@ -88,7 +86,7 @@ const SCREENS: &[&str] = &[
     "sessions",
     "data",
 ];
-const PANES: &[&str] = &["explorer", "notebook", "trace"];
+pub(super) const PANES: &[&str] = &["explorer", "notebook", "trace"];
 
 const fn row(
     name: &'static str,
@@ -697,234 +695,3 @@ pub const TABLE: &[Command] = &[
         ),
     ),
 ];
-
-fn help(mut bound: Bound, _: &Context) -> Result<Parsed, OperationError> {
-    Ok(Parsed::Local(Local::Help(bound.take_text("topic"))))
-}
-
-fn session(mut bound: Bound) -> String {
-    bound.take_text("session").unwrap_or_default()
-}
-
-fn show(mut bound: Bound, _: &Context) -> Result<Parsed, OperationError> {
-    let name = bound.take_text("screen").unwrap_or_default();
-    let screen = match name.as_str() {
-        "main" => ScreenName::Main,
-        "lm" => ScreenName::Lm,
-        "signature" => ScreenName::Signature,
-        "trace" => ScreenName::Trace,
-        "optimise" | "optimize" => ScreenName::Optimise,
-        "sessions" => ScreenName::Sessions,
-        "data" => ScreenName::Data,
-        _ => return Err(not_one_of(&bound, "screen", &name, SCREENS)),
-    };
-    Ok(Parsed::Screen(ScreenAction::Show(screen)))
-}
-
-fn focus(mut bound: Bound, _: &Context) -> Result<Parsed, OperationError> {
-    let name = bound.take_text("pane").unwrap_or_default();
-    let pane = match name.as_str() {
-        "explorer" => PaneName::Explorer,
-        "notebook" => PaneName::Notebook,
-        "trace" => PaneName::Trace,
-        _ => return Err(not_one_of(&bound, "pane", &name, PANES)),
-    };
-    Ok(Parsed::Screen(ScreenAction::Focus(pane)))
-}
-
-fn not_one_of(bound: &Bound, what: &str, got: &str, words: &[&str]) -> OperationError {
-    bound
-        .error(format!("there is no {what} `{got}`: {}", words.join(", ")))
-        .near(near_matches(got, words.iter().copied()))
-}
-
-fn exec(mut bound: Bound, _: &Context) -> Result<Parsed, OperationError> {
-    let name = bound.take_text("operation").unwrap_or_default();
-    let operation = operation::find(&name)?;
-    let arguments = bound.take_object("arguments");
-    Ok(Parsed::operation(operation.name, arguments))
-}
-
-fn lm(bound: Bound, _: &Context) -> Result<Parsed, OperationError> {
-    let operation = if bound.arguments.is_empty() {
-        "list_lms"
-    } else {
-        "select_lm"
-    };
-    Ok(Parsed::operation(operation, bound.arguments))
-}
-
-fn lm_add(mut bound: Bound, _: &Context) -> Result<Parsed, OperationError> {
-    let options = bound.take_object("options");
-    bound.arguments.extend(options);
-    Ok(Parsed::operation("configure_lm", bound.arguments))
-}
-
-fn lm_edit(mut bound: Bound, context: &Context) -> Result<Parsed, OperationError> {
-    let name = bound.take_text("name").unwrap_or_default();
-    edited(bound, &name, context)
-}
-
-fn set(bound: Bound, context: &Context) -> Result<Parsed, OperationError> {
-    let Some(name) = context.lm.clone() else {
-        return Err(bound
-            .error("no LM profile is selected")
-            .hint("`:lm use NAME` selects one, `:lm add PROVIDER` makes one"));
-    };
-    edited(bound, &name, context)
-}
-
-/// `configure_lm` with what the profile has, and the given options over it.
-fn edited(mut bound: Bound, name: &str, context: &Context) -> Result<Parsed, OperationError> {
-    use crate::session::event::KeySource;
-
-    let options = bound.take_object("options");
-    if options.is_empty() {
-        return Err(bound.error("there is nothing to change: give `option=value`"));
-    }
-    let Some(profile) = context.lms.iter().find(|profile| profile.name == name) else {
-        let names = context.lms.iter().map(|profile| profile.name.as_str());
-        return Err(OperationError::invalid(
-            "unknown_lm",
-            format!("there is no LM profile `{name}`"),
-        )
-        .near(near_matches(name, names))
-        .hint("`:lm` lists them, `:lm add PROVIDER` makes one"));
-    };
-    let mut arguments = profile.params.clone();
-    arguments.insert("name".to_owned(), name.into());
-    arguments.insert("model".to_owned(), profile.model.clone().into());
-    if let Some(base) = &profile.api_base {
-        arguments.insert("api_base".to_owned(), base.clone().into());
-    }
-    let new_key = options.keys().any(|key| key.starts_with("api_key"));
-    let (key, source) = match &profile.key {
-        KeySource::None => ("", ""),
-        KeySource::Env(variable) => ("api_key_env", variable.as_str()),
-        KeySource::Command(command) => ("api_key_command", command.as_str()),
-        KeySource::File(path) => ("api_key_file", path.as_str()),
-    };
-    if !key.is_empty() && !new_key {
-        arguments.insert(key.to_owned(), source.into());
-    }
-    if let Some(timeout) = profile.timeout {
-        arguments.insert("timeout".to_owned(), timeout.into());
-    }
-    for (limit, value) in [
-        ("max_concurrency", profile.max_concurrency),
-        ("requests_per_minute", profile.requests_per_minute),
-    ] {
-        if value > 0 {
-            arguments.insert(limit.to_owned(), value.into());
-        }
-    }
-    // Editing a profile is no reason to send calls elsewhere.
-    let selected = context.lm.as_deref() == Some(name);
-    arguments.insert("select".to_owned(), selected.into());
-    arguments.extend(options);
-    Ok(Parsed::operation("configure_lm", arguments))
-}
-
-fn prompt(mut bound: Bound, context: &Context) -> Result<Parsed, OperationError> {
-    let signature = text_of(&bound, "signature");
-    keep_text(&mut bound, &context.signature_inputs(&signature));
-    Ok(Parsed::operation("render_prompt", bound.arguments))
-}
-
-fn validate(mut bound: Bound, context: &Context) -> Result<Parsed, OperationError> {
-    let target = bound.take_text("target").unwrap_or_default();
-    let known = context.program(&target);
-    let fields = known.map_or_else(
-        || context.signature_inputs(&target),
-        |program| program.inputs.clone(),
-    );
-    keep_text(&mut bound, &fields);
-    let what = if known.is_some() {
-        "program"
-    } else {
-        "signature"
-    };
-    bound.arguments.insert(what.to_owned(), target.into());
-    Ok(Parsed::operation("validate_inputs", bound.arguments))
-}
-
-fn program_new(mut bound: Bound, _: &Context) -> Result<Parsed, OperationError> {
-    let modules = bound.take_text("modules").unwrap_or_default();
-    let modules: Vec<Value> = modules
-        .split(',')
-        .map(str::trim)
-        .filter(|module| !module.is_empty())
-        .map(Value::from)
-        .collect();
-    if modules.is_empty() {
-        return Err(bound.error("`:program new` needs a module"));
-    }
-    bound.arguments.insert("modules".to_owned(), modules.into());
-    Ok(Parsed::operation("create_program", bound.arguments))
-}
-
-fn run(mut bound: Bound, context: &Context) -> Result<Parsed, OperationError> {
-    let target = bound.take_text("target").unwrap_or_default();
-    if let Some(program) = context.program(&target) {
-        for extra in ["signature", "options"] {
-            if bound.arguments.contains_key(extra) {
-                let message = format!("`{target}` is a program and has its {extra} already");
-                return Err(bound.error(message));
-            }
-        }
-        keep_text(&mut bound, &program.inputs);
-        bound.arguments.insert("program".to_owned(), target.into());
-        return Ok(Parsed::operation("execute_program", bound.arguments));
-    }
-    let bare = target.trim_start_matches("dspy.");
-    if MODULES.contains(&bare) || bare.starts_with(char::is_uppercase) {
-        return module(bare, bound, context);
-    }
-    let names = context.programs.iter().map(|program| program.name.as_str());
-    let near = near_matches(&target, names.chain(MODULES.iter().copied()));
-    let message = format!("there is no program or module `{target}`");
-    Err(OperationError::invalid("unknown_program", message)
-        .near(near)
-        .hint("`:program` lists the programs, `:modules` the modules"))
-}
-
-fn module(name: &str, mut bound: Bound, context: &Context) -> Result<Parsed, OperationError> {
-    let signature = text_of(&bound, "signature");
-    if signature.is_empty() {
-        return Err(bound.error(format!("`{name}` needs a signature")));
-    }
-    keep_text(&mut bound, &context.signature_inputs(&signature));
-    bound.arguments.insert("module".to_owned(), name.into());
-    Ok(Parsed::operation("execute_module", bound.arguments))
-}
-
-fn data_load(mut bound: Bound, _: &Context) -> Result<Parsed, OperationError> {
-    let path = bound.take_text("path").unwrap_or_default();
-    let is_file = path.contains(['/', '.']);
-    let key = if is_file { "path" } else { "shipped" };
-    bound.arguments.insert(key.to_owned(), path.into());
-    Ok(Parsed::operation("load_dataset", bound.arguments))
-}
-
-fn text_of(bound: &Bound, name: &str) -> String {
-    let value = bound.arguments.get(name).and_then(Value::as_str);
-    value.unwrap_or_default().to_owned()
-}
-
-/// A field of type `str` gets what was typed, also where it reads as a number.
-fn keep_text(bound: &mut Bound, fields: &[(String, String)]) {
-    let Some(Value::Object(inputs)) = bound.arguments.get_mut("inputs") else {
-        bound
-            .arguments
-            .insert("inputs".to_owned(), Value::Object(Map::new()));
-        return;
-    };
-    for (name, kind) in fields {
-        if kind == "str"
-            && let Some(value) = inputs.get_mut(name)
-            && !value.is_string()
-        {
-            *value = value.to_string().into();
-        }
-    }
-}
