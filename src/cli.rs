@@ -8,6 +8,7 @@ mod exec;
 mod gateway;
 mod open;
 mod replay;
+mod script;
 mod sessions;
 
 use std::ffi::OsString;

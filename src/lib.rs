@@ -17,6 +17,7 @@ pub mod paths;
 pub mod protocol;
 pub mod repl;
 pub mod sanitize;
+pub mod script;
 pub mod session;
 pub mod terminal;
 pub mod theme;

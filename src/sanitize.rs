@@ -13,7 +13,8 @@ pub fn clean(text: &str) -> Cow<'_, str> {
     rewrite(text, false)
 }
 
-/// Like [`clean`], but colour sequences (`ESC [ … m`) stay as they are.
+/// Like [`clean`], but colour sequences (`ESC [ … m`) stay as they are, and a
+/// carriage return takes back the line it stands in, as progress bars mean it.
 pub fn keep_sgr(text: &str) -> Cow<'_, str> {
     rewrite(text, true)
 }
@@ -42,8 +43,13 @@ fn rewrite(text: &str, sgr: bool) -> Cow<'_, str> {
             rest = after;
             continue;
         }
-        // A carriage return before a newline is only an old way to write it.
-        if !rest.starts_with("\r\n") {
+        if ch == '\r' && sgr {
+            // Nothing follows: what stands there stays until something does.
+            if !rest.starts_with("\r\n") && rest.len() > 1 {
+                out.truncate(out.rfind('\n').map_or(0, |at| at + 1));
+            }
+        } else if !rest.starts_with("\r\n") {
+            // A carriage return before a newline is only an old way to write it.
             push_visible(&mut out, ch);
         }
         rest = &rest[ch.len_utf8()..];
@@ -131,5 +137,11 @@ mod tests {
             let cleaned = clean(&text).into_owned();
             prop_assert_eq!(clean(&cleaned), cleaned.as_str());
         }
+    }
+
+    #[test]
+    fn a_progress_bar_takes_its_line_back() {
+        assert_eq!(keep_sgr("a\n 0%\r 50%\r100%\nend\r"), "a\n100%\nend");
+        assert_eq!(keep_sgr("old\r\nway"), "old\nway");
     }
 }

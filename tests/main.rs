@@ -22,6 +22,7 @@ mod protocol;
 mod pty;
 mod readme;
 mod screen;
+mod script;
 mod session;
 mod setup;
 mod tidy;

@@ -111,7 +111,10 @@ fn signature(result: &Value) -> String {
 /// `question: str -> answer: str`.
 fn fields_line(signature: &Value) -> String {
     let side = |key: &str| {
-        let list = signature.get(key).and_then(Value::as_array).map(Vec::as_slice);
+        let list = signature
+            .get(key)
+            .and_then(Value::as_array)
+            .map(Vec::as_slice);
         list.unwrap_or_default()
             .iter()
             .map(|field| {

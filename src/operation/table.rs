@@ -509,6 +509,7 @@ pub const TABLE: &[Operation] = &[
                 Kind::Text,
                 "The file it comes from, for `__file__` and imports.",
             ),
+            may("argv", Kind::Names, "`sys.argv[1:]` for a file."),
             may(
                 "kind",
                 Kind::OneOf(&["python", "markdown"]),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import builtins
+import os
+import sys
 from typing import Any
 
 import _dspex
@@ -19,6 +21,8 @@ def run_cell(arguments: dict[str, Any], job: Job) -> dict[str, Any]:
     source = str(arguments.get("source") or "")
     kernel = shell.get()
     kernel.last_traceback = []
+    if arguments.get("file"):
+        _stand_in(str(arguments["file"]), arguments.get("argv"), kernel.user_ns)
     _dspex.cell_began(job.cell or 0, job.run or 0)
     error: BaseException | None = None
     try:
@@ -42,6 +46,16 @@ def run_cell(arguments: dict[str, Any], job: Job) -> dict[str, Any]:
     answer.update(names.changes(kernel.user_ns, listed))
     link.send("names", {"names": listed})
     return answer
+
+
+def _stand_in(file: str, argv: Any, space: dict[str, Any]) -> None:
+    """Give a script what it would have when started by itself."""
+    more = [argv] if isinstance(argv, str) else list(argv or [])
+    sys.argv = [file, *more]
+    folder = os.path.dirname(file)
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    space["__file__"] = file
 
 
 def _end_cell() -> None:
