@@ -17,6 +17,8 @@ export DENO_DIR = $(VENV)/deno
 export PYRIGHT_PYTHON_IGNORE_WARNINGS = 1
 export CARGO_TERM_PROGRESS_WHEN ?= never
 export PYTHON ?=
+# Compiled files beside the sources would be carried into the worker's build.
+export PYTHONDONTWRITEBYTECODE = 1
 
 help: ## Say what there is to type.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1\t/' | expand -t 20

@@ -89,7 +89,7 @@ def _hook_httpx(httpx: Any) -> None:
             return sync_original(self, request)
         call = _call(request, request.read())
         try:
-            if not transport.wants_stream(call[6], call[7], call[5]):
+            if not call.wants_stream():
                 status, headers, body = _dspex.lm_call(*call)
                 return httpx.Response(status, headers=_plain(headers), content=body)
             pieces = transport.Pieces(call)
@@ -103,7 +103,7 @@ def _hook_httpx(httpx: Any) -> None:
         if not _is_ours(request):
             return await async_original(self, request)
         call = _call(request, await request.aread())
-        stream = transport.wants_stream(call[6], call[7], call[5])
+        stream = call.wants_stream()
         pieces = transport.AsyncPieces(call, stream)
         try:
             status, headers, chunk, _, _ = await pieces.next()
@@ -127,11 +127,11 @@ def _is_ours(request: Any) -> bool:
     return trace.lm_call(active) is not None or request.url.host in MANAGED_HOSTS
 
 
-def _call(request: Any, body: bytes) -> tuple[Any, ...]:
+def _call(request: Any, body: bytes) -> transport.LmRequest:
     timeout = (request.extensions.get("timeout") or {}).get("read")
     skip = {"host", "content-length", "connection", "accept-encoding", "transfer-encoding"}
     headers = [(k, v) for k, v in request.headers.multi_items() if k.lower() not in skip]
-    return transport.arguments(request.method, str(request.url), headers, body, timeout)
+    return transport.request(request.method, str(request.url), headers, body, timeout)
 
 
 def _plain(headers: list[tuple[str, str]]) -> list[tuple[str, str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 
 from . import errors, serialize
@@ -69,7 +69,7 @@ def current(spec: dict[str, Any] | None) -> Any:
 
 
 @contextlib.contextmanager
-def under(spec: dict[str, Any] | None, **settings: Any) -> Iterator[Any]:
+def under(spec: dict[str, Any] | None, **settings: Any) -> Generator[Any]:
     """Run a block under `dspy.context` with the request's LM and a trace of its own."""
     import dspy
 

@@ -53,7 +53,7 @@ class DatasetDef(TypedDict):
     rows: list[Json]
 
 
-class NameInfo(TypedDict, total=False):
+class NameInfo(TypedDict):
     """A name of the kernel's namespace."""
 
     name: str

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextvars import ContextVar
 from typing import Any
 
@@ -25,7 +25,7 @@ def use_active_id(getter: Callable[[], str | None]) -> None:
 
 
 @contextlib.contextmanager
-def of(run: int | None, cell: int | None = None) -> Iterator[None]:
+def of(run: int | None, cell: int | None = None) -> Generator[None]:
     """Code in this block belongs to `run` (and `cell`)."""
     if run is not None and cell is not None:
         _CELL_OF_RUN[run] = cell

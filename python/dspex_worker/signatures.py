@@ -13,7 +13,7 @@ import re
 import sys
 import typing
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 
 from .errors import Refusal, first_line
@@ -56,7 +56,8 @@ def parse(signature: Any, instructions: str | None = None) -> Any:
     with _verdict(), _quiet():
         _check_names(signature)
         fields = dspy_signatures._parse_signature(signature, _names())
-        return dspy.Signature(fields, instructions or None)
+        make: Any = dspy.Signature
+        return make(fields, instructions or None)
 
 
 def describe(signature: Any) -> SignatureDef:
@@ -203,7 +204,8 @@ def _from_lists(data: dict[str, Any], instructions: str | None) -> Any:
             kind = parse_type(str(entry.get("type") or "str"))
             fields[name] = (kind, make(desc=desc) if desc else make())
     with _verdict(), _quiet():
-        return dspy.Signature(fields, instructions or data.get("instructions") or None)
+        make: Any = dspy.Signature
+        return make(fields, instructions or data.get("instructions") or None)
 
 
 def _instructed(signature: Any, instructions: str | None) -> Any:
@@ -267,7 +269,7 @@ def _loose_fields(text: str) -> list[FieldDef]:
 
 
 @contextlib.contextmanager
-def _verdict() -> Iterator[None]:
+def _verdict() -> Generator[None]:
     """DSPy's refusal as ours, with its own first line."""
     try:
         yield
@@ -283,7 +285,7 @@ def _verdict() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def _quiet() -> Generator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

@@ -169,7 +169,9 @@ def _make_wrapper(active: Any, get_start: Any, get_end: Any) -> Callable[[Any], 
 def _tell_start(
     users: list[Any], get_start: Any, fn: Any, instance: Any, span: str, args: Any, kwargs: Any
 ) -> None:
-    inputs = inspect.getcallargs(fn, instance, *args, **kwargs)
+    bound = inspect.signature(fn, follow_wrapped=False).bind(instance, *args, **kwargs)
+    bound.apply_defaults()
+    inputs = dict(bound.arguments)
     inputs.pop("self", None) if "self" in inputs else inputs.pop("instance", None)
     for callback in users:
         try:
@@ -266,7 +268,7 @@ def _walk_class(cls: type, wrap: Any, codes: set[types.CodeType]) -> int:
         if not isinstance(value, types.FunctionType):
             continue
         if value.__code__ in codes:
-            setattr(cls, name, wrap(value.__wrapped__))
+            setattr(cls, name, wrap(vars(value)["__wrapped__"]))
             found += 1
         elif name == "compile":
             found += _walk_compile(value, wrap, codes)
@@ -280,7 +282,7 @@ def _walk_compile(fn: types.FunctionType, wrap: Any, codes: set[types.CodeType])
             continue
         inner = cell.cell_contents
         if isinstance(inner, types.FunctionType) and inner.__code__ in codes:
-            cell.cell_contents = wrap(inner.__wrapped__)
+            cell.cell_contents = wrap(vars(inner)["__wrapped__"])
             return 1
     return 0
 

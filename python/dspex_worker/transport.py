@@ -9,13 +9,36 @@ from __future__ import annotations
 import asyncio
 import queue
 from collections.abc import AsyncIterator, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import _dspex
 
 from . import pricing, scope, trace
 
 _active: Any = None
+
+
+class LmRequest(NamedTuple):
+    """A request and who made it: the arguments of `_dspex.lm_call`, in its order."""
+
+    span: str | None
+    parent: str | None
+    run: int | None
+    cell: int | None
+    method: str
+    url: str
+    headers: list[tuple[str, str]]
+    body: bytes
+    timeout: float | None
+    cache: bool
+    rollout_id: int | None
+    price: tuple[float, float] | None
+
+    def wants_stream(self) -> bool:
+        """Whether the answer is asked for in pieces."""
+        if b'"stream"' in self.body and b'"stream":true' in self.body.replace(b" ", b""):
+            return True
+        return ":streamGenerateContent" in self.url
 
 
 def install() -> str:
@@ -39,20 +62,23 @@ def active_id() -> str | None:
     return None if _active is None else _active.get()
 
 
-def arguments(
+def request(
     method: str, url: str, headers: list[tuple[str, str]], body: bytes, timeout: float | None
-) -> tuple[Any, ...]:
-    """The arguments of `_dspex.lm_call` for a request made by the code that runs now."""
+) -> LmRequest:
+    """A request made by the code that runs now."""
     span = active_id()
     call = trace.lm_call(span)
     run = scope.run()
     cell = scope.cell_of(run)
     if call is None:
-        return None, span, run, cell, method, url, headers, body, timeout, True, None, None
-    price = pricing.of(call.model)
-    return (
+        parent, cache, rollout_id, price = span, True, None, None
+        span = None
+    else:
+        parent, cache, rollout_id = call.parent, call.cache, call.rollout_id
+        price = pricing.of(call.model)
+    return LmRequest(
         span,
-        call.parent,
+        parent,
         run,
         cell,
         method,
@@ -60,25 +86,16 @@ def arguments(
         headers,
         body,
         timeout,
-        call.cache,
-        call.rollout_id,
+        cache,
+        rollout_id,
         price,
     )
 
 
-def wants_stream(headers: list[tuple[str, str]], body: bytes, url: str) -> bool:
-    """Whether the request asks for a stream."""
-    if b'"stream"' in body:
-        compact = body.replace(b" ", b"")
-        if b'"stream":true' in compact:
-            return True
-    return ":streamGenerateContent" in url
-
-
-def _request(door: Any, request: Any) -> tuple[Any, ...]:
-    timeout = request.read_timeout or getattr(door, "_read_timeout", None)
-    headers = [(str(name), str(value)) for name, value in request.headers]
-    return arguments(request.method, request.url, headers, bytes(request.body), timeout)
+def _of_dspy(door: Any, sent: Any) -> LmRequest:
+    timeout = sent.read_timeout or getattr(door, "_read_timeout", None)
+    headers = [(str(name), str(value)) for name, value in sent.headers]
+    return request(sent.method, sent.url, headers, bytes(sent.body), timeout)
 
 
 def _translate(errors: Any, failure: Any) -> BaseException:
@@ -93,9 +110,9 @@ def _translate(errors: Any, failure: Any) -> BaseException:
 
 
 def _sync_door(errors: Any, types: Any) -> Any:
-    def stream(self: Any, request: Any) -> Any:
-        call = _request(self, request)
-        if wants_stream(call[6], call[7], call[5]):
+    def stream(self: Any, sent: Any) -> Any:
+        call = _of_dspy(self, sent)
+        if call.wants_stream():
             return _sync_stream(errors, types, call)
         try:
             status, headers, body = _dspex.lm_call(*call)
@@ -116,10 +133,10 @@ def _sync_door(errors: Any, types: Any) -> Any:
 class Pieces:
     """Pieces of a streamed answer, handed from the reader's thread to a waiting one."""
 
-    def __init__(self, call: tuple[Any, ...]) -> None:
+    def __init__(self, call: LmRequest) -> None:
         self._queue: queue.SimpleQueue[tuple[Any, ...]] = queue.SimpleQueue()
         self._done = False
-        self._run = call[2]
+        self._run = call.run
         self._handle = _dspex.lm_open(*call, True, self._put)
         try:
             self.head, self.first = self._until_head()
@@ -162,7 +179,7 @@ class Pieces:
             _dspex.lm_drop(self._handle)
 
 
-def _sync_stream(errors: Any, types: Any, call: tuple[Any, ...]) -> Any:
+def _sync_stream(errors: Any, types: Any, call: LmRequest) -> Any:
     try:
         pieces = Pieces(call)
     except _dspex.TransportFailure as failure:
@@ -188,7 +205,7 @@ def _sync_stream(errors: Any, types: Any, call: tuple[Any, ...]) -> Any:
 class AsyncPieces:
     """Pieces of an answer for a coroutine; whole answers are one piece."""
 
-    def __init__(self, call: tuple[Any, ...], stream: bool) -> None:
+    def __init__(self, call: LmRequest, stream: bool) -> None:
         self._loop = asyncio.get_running_loop()
         self._queue: asyncio.Queue[tuple[Any, ...]] = asyncio.Queue()
         self._done = False
@@ -224,7 +241,7 @@ class AsyncPieces:
 class _AsyncDoor:
     """What `StdlibAsyncTransport.stream` answers: awaitable, and a context manager."""
 
-    def __init__(self, errors: Any, types: Any, call: tuple[Any, ...]) -> None:
+    def __init__(self, errors: Any, types: Any, call: LmRequest) -> None:
         self._errors = errors
         self._types = types
         self._call = call
@@ -237,7 +254,7 @@ class _AsyncDoor:
         call = self._call
         pieces = None
         try:
-            pieces = AsyncPieces(call, wants_stream(call[6], call[7], call[5]))
+            pieces = AsyncPieces(call, call.wants_stream())
             status, headers, chunk, _, _ = await pieces.next()
         except _dspex.TransportFailure as failure:
             raise _translate(self._errors, failure) from None
@@ -271,7 +288,7 @@ class _AsyncDoor:
 
 
 def _async_door(errors: Any, types: Any) -> Any:
-    def stream(self: Any, request: Any) -> Any:
-        return _AsyncDoor(errors, types, _request(self, request))
+    def stream(self: Any, sent: Any) -> Any:
+        return _AsyncDoor(errors, types, _of_dspy(self, sent))
 
     return stream

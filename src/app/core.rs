@@ -90,7 +90,7 @@ enum Backing {
     /// This process.
     Owner(Box<Owner>),
     /// Another one: it is followed through its log and steered over its socket.
-    Follower(Follower),
+    Follower(Box<Follower>),
 }
 
 struct Owner {
@@ -265,7 +265,7 @@ impl Core {
             tx,
             rx,
             options,
-            backing: Backing::Follower(Follower { reader, remote, id }),
+            backing: Backing::Follower(Box::new(Follower { reader, remote, id })),
         })
     }
 

@@ -192,16 +192,15 @@ impl Host for CoreHost {
     }
 
     fn output(&self, worker: u32, stderr: bool, text: &str) {
-        match self.shared().running {
-            Some(scope) => {
-                let output = Output::Stream {
-                    stderr,
-                    text: text.to_owned(),
-                };
-                self.journal.append(scope, EventBody::CellOutput { output });
-            }
-            None => tracing::info!(worker, stderr, text, "worker output"),
-        }
+        let Some(scope) = self.shared().running else {
+            tracing::info!(worker, stderr, text, "worker output");
+            return;
+        };
+        let output = Output::Stream {
+            stderr,
+            text: text.to_owned(),
+        };
+        self.journal.append(scope, EventBody::CellOutput { output });
     }
 
     fn kernel_began(&self, _worker: u32, replaces: bool) -> Option<Request> {

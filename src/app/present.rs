@@ -143,7 +143,8 @@ fn program(result: &Value) -> String {
         line.push_str(&fields_line(signature));
     }
     if let Some(score) = result.get("score").filter(|score| score.is_number()) {
-        line.push_str(&format!("  score {score}"));
+        line.push_str("  score ");
+        line.push_str(&score.to_string());
     }
     line
 }

@@ -89,7 +89,7 @@ impl Terminal {
         if poll(&mut fds, timeout).ok()? == 0 {
             return None;
         }
-        let mut buffer = [0_u8; 65536];
+        let mut buffer = [0_u8; 16384];
         let n = nix::unistd::read(self.master.as_fd(), &mut buffer)
             .ok()
             .filter(|n| *n > 0)?;

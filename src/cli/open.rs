@@ -128,13 +128,12 @@ pub(super) fn complain(message: &str, code: u8) -> ExitCode {
 pub(super) fn complain_about(error: &OperationError, code: u8) -> ExitCode {
     let mut text = error.message.clone();
     if !error.recovery.near.is_empty() {
-        text.push_str(&format!(
-            "\n  did you mean: {}",
-            error.recovery.near.join(", ")
-        ));
+        text.push_str("\n  did you mean: ");
+        text.push_str(&error.recovery.near.join(", "));
     }
     if !error.recovery.hint.is_empty() {
-        text.push_str(&format!("\n  hint: {}", error.recovery.hint));
+        text.push_str("\n  hint: ");
+        text.push_str(&error.recovery.hint);
     }
     complain(&text, code)
 }

@@ -112,7 +112,7 @@ def changes(namespace: dict[str, Any], listed: list[NameInfo]) -> dict[str, Any]
     out: dict[str, Any] = {"registered": [], "signatures": {}, "datasets": []}
     until = time.monotonic() + _PATIENCE
     for entry in listed:
-        if not entry.get("registered"):
+        if not entry["registered"]:
             continue
         if time.monotonic() > until:
             break  # the rest is told after the next cell

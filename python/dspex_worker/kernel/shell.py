@@ -7,10 +7,8 @@ kernel's life.
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import contextlib
-import contextvars
 import importlib
 import os
 import tempfile
@@ -19,9 +17,9 @@ from typing import Any
 from .. import errors, serialize
 from . import input as user_input
 from . import streams
+from .loop import KernelLoop
 
 _shell: Any = None
-_runner: Any = None
 _OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PREDICTION = "application/vnd.dspex.prediction+json"
 
@@ -138,8 +136,8 @@ def _make() -> Any:
     config.InteractiveShell.autoindent = False
     config.InteractiveShell.cache_size = 200
     config.IPCompleter.use_jedi = False
-    shell = Shell.instance(config=config)
-    shell.loop_runner = _run_coroutine
+    shell: Any = Shell.instance(config=config)
+    shell.loop_runner = KernelLoop().run
     # Cells are about DSPy: it is there without an import, and not listed as a name.
     dspy = importlib.import_module("dspy")
     shell.user_ns["dspy"] = dspy
@@ -147,25 +145,6 @@ def _make() -> Any:
     with contextlib.suppress(Exception):
         shell.display_formatter.active_types = list(shell.display_formatter.format_types)
     return shell
-
-
-def _run_coroutine(coroutine: Any) -> Any:
-    """Run an async cell on the kernel's one event loop."""
-    global _runner
-    if hasattr(asyncio, "Runner"):
-        if _runner is None:
-            _runner = asyncio.Runner()
-        return _runner.run(coroutine, context=contextvars.copy_context())
-    if _runner is None:  # Python 3.10
-        _runner = asyncio.new_event_loop()
-    task = _runner.create_task(coroutine)
-    try:
-        return _runner.run_until_complete(task)
-    except KeyboardInterrupt:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            _runner.run_until_complete(task)
-        raise asyncio.CancelledError from None
 
 
 def _bundle(data: Any) -> dict[str, Any]:

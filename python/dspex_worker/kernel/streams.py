@@ -49,8 +49,8 @@ class CellStream(io.TextIOBase):
         """The name Python gives the stream."""
         return "<stderr>" if self._stderr else "<stdout>"
 
-    def write(self, text: str) -> int:
-        """Write for the current cell."""
+    def write(self, text: Any) -> int:
+        """Write for the current cell; what is no text is refused, as by Python's own."""
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
         if not text:
