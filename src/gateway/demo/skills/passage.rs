@@ -130,7 +130,7 @@ fn complement(question: &str, sentence: &str) -> Option<String> {
         .rposition(|word| verbs.contains(&word.to_lowercase().as_str()))?;
     let known = |word: &&str| asked.contains(&text::stem(&word.to_lowercase()));
     let (before, after) = (words.get(..at)?, words.get(at + 1..)?);
-    let side = match after.iter().rposition(|word| known(word)) {
+    let side = match after.iter().rposition(known) {
         None => after,
         Some(last) => {
             let rest = after.get(last + 1..)?;
