@@ -1,4 +1,8 @@
 //! What a bound line becomes, where that is more than an operation of its words.
+#![expect(
+    clippy::unnecessary_wraps,
+    reason = "the table holds functions of one type, and most of them can refuse"
+)]
 
 use serde_json::{Map, Value};
 

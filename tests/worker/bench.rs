@@ -16,7 +16,7 @@ use crate::support::{self, PATIENCE};
 /// What a host was told.
 #[derive(Debug)]
 pub enum Told {
-    Event(u32, WorkerEvent),
+    Event(WorkerEvent),
     Changed(WorkerReport),
     Output(bool, String),
     Call(LmRequest, LmReply),
@@ -43,8 +43,8 @@ impl Host for Recorder {
         });
     }
 
-    fn event(&self, worker: u32, event: WorkerEvent) {
-        let _ = self.told.send(Told::Event(worker, event));
+    fn event(&self, _worker: u32, event: WorkerEvent) {
+        let _ = self.told.send(Told::Event(event));
     }
 
     fn worker_changed(&self, report: WorkerReport) {
@@ -126,13 +126,10 @@ impl Bench {
     /// Waits until a cell has said this.
     pub async fn said(&mut self, wanted: &str) {
         self.wait(wanted, |told| match told {
-            Told::Event(
-                _,
-                WorkerEvent::CellOutput {
-                    output: Output::Stream { text, .. },
-                    ..
-                },
-            ) if text == wanted => Some(()),
+            Told::Event(WorkerEvent::CellOutput {
+                output: Output::Stream { text, .. },
+                ..
+            }) if text == wanted => Some(()),
             _ => None,
         })
         .await;

@@ -1,5 +1,7 @@
 //! Starting, talking, and noise.
 
+use std::fmt::Write as _;
+
 use dspex_tui::protocol::message::Lane;
 use dspex_tui::worker::WorkerEvent;
 use serde_json::{Value, json};
@@ -48,9 +50,10 @@ async fn answers_come_back_to_whoever_asked() {
 async fn r58_large_payloads_go_both_ways() {
     let bench = Bench::start(options());
     for len in [64 << 10, 1 << 20, 5 << 20, 8 << 20] {
-        let text: String = (0_u64..len / 8)
-            .map(|n| format!("{:08x}", n.wrapping_mul(2_654_435_761) & 0xffff_ffff))
-            .collect();
+        let mut text = String::with_capacity(len);
+        for n in 0..len as u64 / 8 {
+            write!(text, "{:08x}", n.wrapping_mul(2_654_435_761) & 0xffff_ffff).unwrap();
+        }
         let value = json!({ "text": text });
         assert!(
             bench.echo(value.clone()).await.unwrap() == value,
@@ -89,7 +92,7 @@ result = "done"
     while let Ok(told) = bench.told.try_recv() {
         if let Told::Output(stderr, text) = told {
             if stderr { &mut err } else { &mut out }.push_str(&text);
-        } else if let Told::Event(_, WorkerEvent::Log { text, .. }) = told {
+        } else if let Told::Event(WorkerEvent::Log { text, .. }) = told {
             panic!("a log record was made of noise: {text}");
         }
     }
@@ -120,7 +123,7 @@ for n in range(3):
     bench.cell(1, source).await.unwrap().unwrap();
     let items = bench
         .wait("spans", |told| match told {
-            Told::Event(_, WorkerEvent::Spans(items)) => Some(items),
+            Told::Event(WorkerEvent::Spans(items)) => Some(items),
             _ => None,
         })
         .await;
@@ -148,7 +151,7 @@ async fn a_cell_asks_for_input_and_gets_it() {
     for reply in [Some("Ada".to_owned()), None] {
         bench
             .wait("the prompt", |told| match told {
-                Told::Event(_, WorkerEvent::InputRequest { .. }) => Some(()),
+                Told::Event(WorkerEvent::InputRequest { .. }) => Some(()),
                 _ => None,
             })
             .await;
@@ -182,7 +185,7 @@ result = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     assert_eq!(bench.echo(json!(2)).await.unwrap(), json!(2));
     while let Ok(told) = bench.told.try_recv() {
         assert!(
-            !matches!(told, Told::Event(_, WorkerEvent::Log { .. })),
+            !matches!(told, Told::Event(WorkerEvent::Log { .. })),
             "{told:?}"
         );
     }
