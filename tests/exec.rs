@@ -133,3 +133,27 @@ fn the_table_describes_itself() {
         schemas.as_array().unwrap().len()
     );
 }
+
+/// A cell's answer holds what it put out, in order: prints, then its value.
+#[test]
+fn a_cell_answers_with_its_outputs() {
+    let arguments = json!({"source": "print('a')\n6 * 7"}).to_string();
+    let answer = dspex(&["exec", "run_cell", &arguments]).json();
+    let outputs = &answer["result"]["outputs"];
+    assert_eq!(outputs[0]["text"], "a\n");
+    assert_eq!(outputs[1]["data"]["text/plain"], "42");
+}
+
+/// R25, R26: Predict and ChainOfThought on the demo LM, offline.
+#[test]
+fn chain_of_thought_answers_84_with_a_reasoning() {
+    let arguments = json!({
+        "module": "ChainOfThought",
+        "signature": "question -> answer",
+        "inputs": {"question": "What is 12*7?"},
+        "lm": "demo",
+    });
+    let answer = dspex(&["exec", "execute_module", &arguments.to_string()]).json();
+    assert_eq!(answer["result"]["answer"], "84");
+    assert!(!answer["result"]["reasoning"].as_str().unwrap().is_empty());
+}

@@ -56,6 +56,8 @@ pub(super) fn effects(
         });
         if let Ok(Value::Object(answer)) = &mut result {
             answer.insert("cell".to_owned(), json!(cell.0));
+            let outputs = state.session.cell(cell).map(|cell| cell.outputs.clone());
+            answer.insert("outputs".to_owned(), json!(outputs.unwrap_or_default()));
         }
     } else if pending.run.is_some() {
         append(EventBody::RunFinished {

@@ -204,7 +204,10 @@ fn cell(
         };
         return vec![
             Effect::Append(scope, Box::new(body)),
-            Effect::Reply(reply, Ok(json!({"cell": cell.0, "status": "ok"}))),
+            Effect::Reply(
+                reply,
+                Ok(json!({"cell": cell.0, "status": "ok", "outputs": []})),
+            ),
         ];
     }
     arguments.remove("kind");

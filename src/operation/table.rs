@@ -524,6 +524,11 @@ pub const TABLE: &[Operation] = &[
                 Kind::OneOf(&["ok", "error", "interrupted", "died"]),
                 "How it ended.",
             ),
+            need(
+                "outputs",
+                Kind::List,
+                "What it printed, showed and returned, in order.",
+            ),
         ],
     },
     core(

@@ -11,6 +11,7 @@ import base64
 import contextlib
 import importlib
 import os
+import sys
 import tempfile
 from typing import Any
 
@@ -39,7 +40,7 @@ def get() -> Any:
         raise errors.Refusal(
             "module_not_found",
             "cells need IPython, which this Python environment does not have",
-            hint="install it there: `python -m pip install ipython`",
+            hint=f"install it there: `{sys.executable} -m pip install ipython`",
             klass="import",
         )
     return _shell
