@@ -1,4 +1,4 @@
-//! The core: one state, one [`update`], effects as data, any number of front ends.
+//! The core: one state, one [`update()`], effects as data, any number of front ends.
 //!
 //! Every door (screen, REPL, `exec`, socket) does one thing: it submits
 //! operations through a [`Handle`] and reads [`State`]. Owns no drawing and no

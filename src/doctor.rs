@@ -78,7 +78,11 @@ async fn checks_of_environment(
     let packages = packages::Packages::read(&environment.path, &environment.minor()).checks();
     let complete = packages.iter().all(|check| check.status != Status::Missing);
     checks.extend(packages);
-    checks.push(machine::sandbox(&environment.path, variables));
+    checks.push(machine::sandbox(
+        &environment.path,
+        environment::sandbox_cache(&environment.path),
+        variables,
+    ));
     match environment::find_worker(environment) {
         Err(error) => checks.push(lacking("worker", &error)),
         Ok(_) if !complete => checks.push(Check::missing(

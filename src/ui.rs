@@ -1,7 +1,7 @@
 //! The full screen: what is drawn and what keys do.
 //!
 //! [`Screen`] holds what only the screen knows (focus, scrolling, what is being
-//! written); everything else it reads from [`State`]. [`Screen::update`] turns
+//! written); everything else it reads from [`crate::app::State`]. [`Screen::update`] turns
 //! input into actions and does no I/O; [`Screen::draw`] draws. [`run()`] is the
 //! loop that carries the actions out. Owns no session and no Python.
 

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use serde_json::{Value, json};
 
-use crate::support::{Home, dspex};
+use crate::support::{Home, dspex, venv};
 
 /// R22: an unknown operation is an error object with near matches, exit 1.
 #[test]
@@ -156,4 +156,14 @@ fn chain_of_thought_answers_84_with_a_reasoning() {
     let answer = dspex(&["exec", "execute_module", &arguments.to_string()]).json();
     assert_eq!(answer["result"]["answer"], "84");
     assert!(!answer["result"]["reasoning"].as_str().unwrap().is_empty());
+}
+
+/// A workbench started outside `make` finds the Pyodide that `make setup` fetched.
+#[test]
+fn sandboxed_interpreters_find_what_setup_fetched() {
+    let folder = venv().join("deno");
+    assert!(folder.join("npm").is_dir(), "run `make sandbox` first");
+    let source = format!("import os; assert os.environ['DENO_DIR'] == {folder:?}");
+    let answer = dspex(&["exec", "run_cell", &json!({ "source": source }).to_string()]).json();
+    assert_eq!(answer["result"]["status"], "ok", "{answer}");
 }

@@ -1,4 +1,4 @@
-//! What [`super::update`] wants done, as data. Only [`super::core::Core`] does it.
+//! What [`super::update()`] wants done, as data. Only [`super::core::Core`] does it.
 
 use serde_json::Value;
 use tokio::sync::oneshot;

@@ -20,7 +20,7 @@ pub use crate::session::SaveStatus;
 pub struct Submission {
     /// A name of the table of operations.
     pub operation: String,
-    /// Its arguments; checked against the table by [`super::update`].
+    /// Its arguments; checked against the table by [`super::update()`].
     pub arguments: Value,
     /// Where the answer goes.
     pub reply: oneshot::Sender<OperationResult>,
@@ -67,7 +67,7 @@ pub enum Message {
     RemoteGone,
 }
 
-/// What front ends read. Changed by [`super::update`] only.
+/// What front ends read. Changed by [`super::update()`] only.
 #[derive(Debug, Default)]
 pub struct State {
     /// The session: a fold over its events.

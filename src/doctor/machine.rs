@@ -144,8 +144,9 @@ fn keys_among(names: &[&str], variables: &Variables) -> Check {
     }
 }
 
-/// Deno and Pyodide, which run the code of ProgramOfThought, CodeAct and RLM.
-pub fn sandbox(venv: &Path, variables: &Variables) -> Check {
+/// Deno and Pyodide, which run the code of ProgramOfThought, CodeAct and RLM;
+/// `cache` is where `make setup` put Pyodide.
+pub fn sandbox(venv: &Path, cache: Option<PathBuf>, variables: &Variables) -> Check {
     let name = "sandbox";
     let on_path = variables
         .get("PATH")
@@ -159,7 +160,7 @@ pub fn sandbox(venv: &Path, variables: &Variables) -> Check {
         let remedy = format!("{}/bin/python -m pip install deno", venv.display());
         return Check::optional(name, "no Deno: sandboxed interpreters need it", remedy);
     };
-    let cache = deno_cache(venv, variables);
+    let cache = deno_cache(cache, variables);
     if cache.as_deref().is_some_and(has_pyodide) {
         return Check::ok(name, format!("Deno and Pyodide {PYODIDE}"));
     }
@@ -175,15 +176,14 @@ pub fn sandbox(venv: &Path, variables: &Variables) -> Check {
     )
 }
 
-/// Where Deno keeps what it fetched: the environment's own folder, else Deno's.
-fn deno_cache(venv: &Path, variables: &Variables) -> Option<PathBuf> {
+/// Where Deno keeps what it fetched: the folder of `make setup`, else Deno's.
+fn deno_cache(own: Option<PathBuf>, variables: &Variables) -> Option<PathBuf> {
     let set = |name: &str| {
         variables
             .get(name)
             .filter(|value| !value.is_empty())
             .map(PathBuf::from)
     };
-    let own = Some(venv.join("deno")).filter(|folder| folder.is_dir());
     set("DENO_DIR")
         .or(own)
         .or_else(|| set("XDG_CACHE_HOME").map(|folder| folder.join("deno")))
@@ -264,7 +264,7 @@ mod tests {
         std::fs::create_dir_all(dir.path().join("bin")).unwrap();
         std::fs::write(dir.path().join("bin/deno"), "").unwrap();
         let nothing = Variables::new();
-        let check = sandbox(dir.path(), &nothing);
+        let check = sandbox(dir.path(), Some(dir.path().join("deno")), &nothing);
         assert_eq!(check.status, Status::Optional);
         assert!(
             check.remedy.contains("cache npm:pyodide@"),
@@ -277,6 +277,9 @@ mod tests {
                 .join(PYODIDE),
         )
         .unwrap();
-        assert_eq!(sandbox(dir.path(), &nothing).status, Status::Ok);
+        assert_eq!(
+            sandbox(dir.path(), Some(dir.path().join("deno")), &nothing).status,
+            Status::Ok
+        );
     }
 }

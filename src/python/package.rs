@@ -6,11 +6,13 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use include_dir::{Dir, DirEntry, File, include_dir};
 use sha2::{Digest as _, Sha256};
 
-/// The package as it was when this binary was built.
-static PACKAGE: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/python/dspex_worker");
+/// A file of the package: its path in `dspex_worker`, and what it says.
+type File = (&'static str, &'static [u8]);
+
+/// The package as it was when this binary was built, listed by `build.rs`.
+static PACKAGE: &[File] = include!(concat!(env!("OUT_DIR"), "/package.rs"));
 
 /// Where the package lies.
 #[derive(Debug)]
@@ -38,16 +40,15 @@ pub(super) fn place() -> Result<Placed, String> {
             private: false,
         });
     }
-    let files = files();
     if let Some(cache) = cache_dir()
-        && let Ok(path) = place_in(&cache, &files)
+        && let Ok(path) = place_in(&cache)
     {
         return Ok(Placed {
             path,
             private: false,
         });
     }
-    place_privately(&files).map_err(|error| {
+    place_privately().map_err(|error| {
         format!("the worker's Python files can be written neither to the cache folder nor to the temporary one: {error}")
     })
 }
@@ -62,14 +63,14 @@ fn cache_dir() -> Option<PathBuf> {
     Some(base.join("dspex-tui"))
 }
 
-fn place_in(cache: &Path, files: &[&File<'_>]) -> io::Result<PathBuf> {
-    let path = cache.join(format!("python-{}", hash(files)));
+fn place_in(cache: &Path) -> io::Result<PathBuf> {
+    let path = cache.join(format!("python-{}", hash()));
     if path.is_dir() {
         return Ok(path);
     }
     fs::create_dir_all(cache)?;
     let fresh = nix::unistd::mkdtemp(&cache.join("new-XXXXXX")).map_err(io::Error::from)?;
-    let written = write_all(&fresh, files).and_then(|()| fs::rename(&fresh, &path));
+    let written = write_all(&fresh).and_then(|()| fs::rename(&fresh, &path));
     if let Err(error) = written {
         let _ = fs::remove_dir_all(&fresh);
         // Another worker may have been quicker.
@@ -78,54 +79,35 @@ fn place_in(cache: &Path, files: &[&File<'_>]) -> io::Result<PathBuf> {
     Ok(path)
 }
 
-fn place_privately(files: &[&File<'_>]) -> io::Result<Placed> {
+fn place_privately() -> io::Result<Placed> {
     let template = std::env::temp_dir().join("dspex-python-XXXXXX");
     let path = nix::unistd::mkdtemp(&template).map_err(io::Error::from)?;
-    write_all(&path, files)?;
+    write_all(&path)?;
     Ok(Placed {
         path,
         private: true,
     })
 }
 
-fn write_all(folder: &Path, files: &[&File<'_>]) -> io::Result<()> {
+fn write_all(folder: &Path) -> io::Result<()> {
     let package = folder.join("dspex_worker");
     fs::create_dir_all(&package)?;
-    for file in files {
-        let path = package.join(file.path());
+    for (name, contents) in PACKAGE {
+        let path = package.join(name);
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent)?;
         }
-        fs::write(path, file.contents())?;
+        fs::write(path, contents)?;
     }
     Ok(())
 }
 
-/// The package's files, without what Python may have left beside them.
-fn files() -> Vec<&'static File<'static>> {
-    let mut found = Vec::new();
-    let mut folders = vec![&PACKAGE];
-    while let Some(folder) = folders.pop() {
-        for entry in folder.entries() {
-            match entry {
-                DirEntry::Dir(inner) if !inner.path().ends_with("__pycache__") => {
-                    folders.push(inner);
-                }
-                DirEntry::Dir(_) => {}
-                DirEntry::File(file) => found.push(file),
-            }
-        }
-    }
-    found.sort_by_key(|file| file.path());
-    found
-}
-
-fn hash(files: &[&File<'_>]) -> String {
+fn hash() -> String {
     let mut hasher = Sha256::new();
-    for file in files {
-        hasher.update(file.path().as_os_str().as_encoded_bytes());
-        hasher.update(file.contents().len().to_le_bytes());
-        hasher.update(file.contents());
+    for (name, contents) in PACKAGE {
+        hasher.update(name);
+        hasher.update(contents.len().to_le_bytes());
+        hasher.update(contents);
     }
     let digest = hasher.finalize();
     dspex_tui::session::state::hex(digest.get(..8).unwrap_or_default())

@@ -15,7 +15,7 @@ use tokio::net::UnixStream;
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::environment::PythonEnvironment;
+use super::environment::{PythonEnvironment, sandbox_cache};
 use super::host::Host;
 use super::outbox::Outbox;
 use super::process::{self, Death, Signaller, Spawn};
@@ -329,6 +329,11 @@ fn variables(launch: &Launch) -> Vec<(OsString, Option<OsString>)> {
     if let Some(cache) = cache_dir() {
         let folder = cache.join("dspex-tui/ipython");
         all.push(("IPYTHONDIR".into(), Some(folder.into_os_string())));
+    }
+    if std::env::var_os("DENO_DIR").is_none_or(|folder| folder.is_empty())
+        && let Some(cache) = sandbox_cache(&launch.environment.path)
+    {
+        all.push(("DENO_DIR".into(), Some(cache.into_os_string())));
     }
     let wanted = launch.variables.iter();
     all.extend(wanted.map(|(name, value)| (name.into(), value.as_ref().map(OsString::from))));

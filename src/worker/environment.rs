@@ -93,6 +93,27 @@ fn discover_with(
     if let Some(path) = set("DSPEX_VENV") {
         return open(&path, Found::Variable);
     }
+    if let Some(path) = made_by_setup(cwd, executable, variable) {
+        return open(&path, Found::Setup);
+    }
+    Err(missing(
+        "no Python environment was found",
+        "run `make setup`, or point to one with --venv PATH",
+    ))
+}
+
+/// The environment that `make setup` made: of the project this executable was
+/// built in, else of the user.
+fn made_by_setup(
+    cwd: &Path,
+    executable: Option<&Path>,
+    variable: &dyn Fn(&str) -> Option<OsString>,
+) -> Option<PathBuf> {
+    let set = |name| {
+        variable(name)
+            .filter(|value| !value.is_empty())
+            .map(|value| cwd.join(value))
+    };
     let data = set("XDG_DATA_HOME").or_else(|| Some(set("HOME")?.join(".local/share")));
     let made = [
         executable
@@ -100,15 +121,20 @@ fn discover_with(
             .map(|root| root.join("python/.venv")),
         data.map(|data| data.join("dspex-tui/venv")),
     ];
-    for path in made.iter().flatten() {
-        if path.join("pyvenv.cfg").is_file() {
-            return open(path, Found::Setup);
-        }
-    }
-    Err(missing(
-        "no Python environment was found",
-        "run `make setup`, or point to one with --venv PATH",
-    ))
+    let mut made = made.into_iter().flatten();
+    made.find(|path| path.join("pyvenv.cfg").is_file())
+}
+
+/// Where `make setup` put Pyodide for DSPy's sandboxed interpreters: a value for
+/// `DENO_DIR` that also serves a user's own environment. None when it did not.
+pub fn sandbox_cache(environment: &Path) -> Option<PathBuf> {
+    let executable = std::env::current_exe().ok();
+    let made = made_by_setup(Path::new("/"), executable.as_deref(), &|name| {
+        std::env::var_os(name)
+    });
+    let mut folders = std::iter::once(environment.join("deno"))
+        .chain(made.map(|environment| environment.join("deno")));
+    folders.find(|folder| folder.join("npm").is_dir())
 }
 
 /// The worker binary for an environment: `dspex-worker-3.X` beside this
