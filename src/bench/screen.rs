@@ -41,7 +41,7 @@ pub(super) fn measure(bench: &Bench) -> Measured {
     terminal.settle(Duration::from_secs(1));
     let mut keys = Vec::new();
     for idx in 0..205_u8 {
-        terminal.settle(Duration::from_millis(60));
+        terminal.settle(Duration::from_millis(30));
         let latency = terminal.key(&[b'a' + idx % 20], LIMIT).ok_or_else(silent)?;
         if idx >= 5 {
             keys.push(ms(latency));

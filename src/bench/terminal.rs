@@ -75,10 +75,12 @@ impl Terminal {
         Some(typed.elapsed())
     }
 
-    /// Reads what comes until nothing came for `quiet`; the number of bytes.
+    /// Reads what comes until nothing came for `quiet`, ten times that at most
+    /// (a running cell's clock never rests); the number of bytes.
     pub fn settle(&mut self, quiet: Duration) -> usize {
         let before = self.seen.len();
-        while self.read_until(Instant::now() + quiet).is_some() {}
+        let end = Instant::now() + quiet * 10;
+        while Instant::now() < end && self.read_until(Instant::now() + quiet).is_some() {}
         self.seen.len() - before
     }
 
