@@ -6,6 +6,7 @@
 //! loop that carries the actions out. Owns no session and no Python.
 
 mod code;
+mod command_line;
 mod context;
 mod data;
 mod explorer;

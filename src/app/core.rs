@@ -274,6 +274,11 @@ impl Core {
         &self.state
     }
 
+    /// How it was made.
+    pub fn options(&self) -> &CoreOptions {
+        &self.options
+    }
+
     /// Submits operations to this core.
     pub fn handle(&self) -> Handle {
         Handle::new(self.tx.clone())

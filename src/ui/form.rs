@@ -42,6 +42,21 @@ impl Field {
         self.area.lines().first().cloned().unwrap_or_default()
     }
 
+    /// Where the cursor is, in bytes.
+    pub(crate) fn cursor(&self) -> usize {
+        let text = self.text();
+        let at = text.char_indices().nth(self.area.cursor().1);
+        at.map_or(text.len(), |(at, _)| at)
+    }
+
+    /// Puts `text` in place of what stands from this character to the cursor.
+    pub(crate) fn complete(&mut self, start: usize, text: &str) {
+        for _ in start..self.area.cursor().1 {
+            self.area.delete_char();
+        }
+        self.area.insert_str(text);
+    }
+
     /// Takes an editing key; true when the text changed.
     pub(crate) fn key(&mut self, key: KeyEvent) -> bool {
         use crossterm::event::KeyCode;

@@ -63,6 +63,10 @@ pub enum Action {
     Redraw,
     /// Open a session to look at, as it was lived.
     Replay(String),
+    /// Leave this session and go on in another one.
+    OpenSession(String),
+    /// Use this theme; `None` is the next one.
+    Theme(Option<String>),
     /// Show the replay as of this event.
     Seek(u64),
     /// Play the replay, or pause it.

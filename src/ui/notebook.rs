@@ -22,6 +22,7 @@ use crate::session::state::Cell;
 use crate::theme::Role;
 
 pub(crate) mod cell;
+pub(crate) mod completion;
 mod editor;
 
 pub(crate) use editor::Editor;
@@ -41,6 +42,8 @@ pub(crate) struct Notebook {
     cache: HashMap<CellId, Kept>,
     /// Lines to scroll by at the next drawing.
     pending: isize,
+    /// Cells before this one are shown to who scrolls up only.
+    cleared: usize,
     /// Rows the cells had last time.
     page: usize,
     /// Rows that were used of them.
@@ -75,6 +78,12 @@ impl Notebook {
     pub(crate) fn follow_end(&mut self, state: &State) {
         self.selected = state.session.cells.len().saturating_sub(1);
         self.anchor = None;
+    }
+
+    /// Clears what is shown; scrolling up shows it again.
+    pub(crate) fn clear(&mut self, state: &State) {
+        self.cleared = state.session.cells.len();
+        self.follow_end(state);
     }
 
     /// What a key means when a cell is selected; false when it means nothing.
@@ -226,7 +235,7 @@ impl Notebook {
         self.selected = self.selected.min(cells.len() - 1);
         let end = self.end_anchor(state, width, height, look);
         let mut anchor = self.anchor.unwrap_or(end);
-        anchor.cell = anchor.cell.min(cells.len() - 1);
+        anchor.cell = anchor.cell.min(cells.len());
         let by = std::mem::take(&mut self.pending);
         if by != 0 {
             anchor = self.moved(anchor, by, state, width, look);
@@ -274,7 +283,8 @@ impl Notebook {
     fn end_anchor(&mut self, state: &State, width: usize, height: usize, look: Look<'_>) -> Anchor {
         let mut left = height;
         let mut at = state.session.cells.len();
-        while at > 0 {
+        let first = self.cleared.min(at);
+        while at > first {
             at -= 1;
             let lines = self.lines_of(at, state, width, look).len() + 1;
             if lines >= left {
@@ -285,7 +295,10 @@ impl Notebook {
             }
             left -= lines;
         }
-        Anchor { cell: 0, line: 0 }
+        Anchor {
+            cell: first,
+            line: 0,
+        }
     }
 
     fn moved(

@@ -3,21 +3,24 @@
 use crossterm::event::KeyEvent;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Position, Rect};
-use ratatui::symbols::Marker;
 use ratatui::text::Line;
-use ratatui::widgets::{Axis, Chart, Dataset, GraphType, Widget as _};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::context::{Context, Purpose};
 use super::form::{Form, Step};
 use super::keys::Act;
 use super::list::Selection;
 use super::look::{self, Look};
-use super::{status, text};
+use super::text;
 use crate::app::State;
-use crate::session::event::{Progress, RunId, RunKind, RunStatus};
+use crate::session::event::{RunId, RunKind, RunStatus};
 use crate::session::state::Run;
 use crate::theme::Role;
+
+use story::Story;
+
+mod chart;
+pub(super) mod story;
 
 /// Which run, and one being set up.
 #[derive(Debug, Default)]
@@ -25,56 +28,6 @@ pub(super) struct Optimise {
     selection: Selection,
     form: Option<Form>,
     took: bool,
-}
-
-/// What a run's progress says so far.
-#[derive(Debug, Default)]
-struct Story {
-    phase: String,
-    total: Option<u64>,
-    /// Running mean of the phase, percent, one point an example, over all phases.
-    curve: Vec<(f64, f64)>,
-    scored: u64,
-    demos: Option<(u32, u32)>,
-    candidates: Vec<(u32, String, f64, u32, Option<u32>)>,
-    errors: u64,
-}
-
-fn story(run: &Run) -> Story {
-    let mut story = Story::default();
-    let (mut sum, mut n) = (0.0, 0.0);
-    for step in &run.progress {
-        match step {
-            Progress::Phase { name, total } => {
-                story.phase.clone_from(name);
-                story.total = *total;
-                (sum, n, story.scored) = (0.0, 0.0, 0);
-            }
-            Progress::Example { score, error, .. } => {
-                sum += score;
-                n += 1.0;
-                story.scored += 1;
-                story.errors += u64::from(error.is_some());
-                story
-                    .curve
-                    .push((story.curve.len() as f64, sum / n * 100.0));
-            }
-            Progress::Demo { found, wanted } => story.demos = Some((*found, *wanted)),
-            Progress::Candidate {
-                candidate,
-                label,
-                score,
-                demos,
-                parent,
-                ..
-            } => {
-                story
-                    .candidates
-                    .push((*candidate, label.clone(), *score, *demos, *parent));
-            }
-        }
-    }
-    story
 }
 
 impl Optimise {
@@ -180,7 +133,7 @@ impl Optimise {
             }
             (Act::Stop, Some(run)) if run.status == RunStatus::Running => {
                 cx.submit(
-                    Purpose::Say("asked it to stop".to_owned()),
+                    Purpose::Say(format!("asked it to stop: {}", kept(run))),
                     "cancel",
                     json!({"run": run.id}),
                 );
@@ -215,21 +168,14 @@ impl Optimise {
             let Some(run) = runs.get(at) else { continue };
             let (mark, role) = look::sign(run.status);
             let took = run.duration_ms.map(text::duration).unwrap_or_default();
+            let calls = text::many(run.totals.calls + run.totals.hits, "call");
+            let cost = text::cost(run.totals.cost, run.totals.unpriced);
+            let right = format!(" {took:>9} {calls:>10} {cost:>9} ");
+            let left = columns.saturating_sub(3 + text::width(&right));
             let line = Line::from(vec![
                 look.span(format!(" {mark} "), role),
-                look.span(
-                    text::pad(&run.title, columns.saturating_sub(40)),
-                    Role::Text,
-                ),
-                look.span(
-                    format!(
-                        "{:>10} {:>9} calls ",
-                        took,
-                        run.totals.calls + run.totals.hits
-                    ),
-                    Role::Dim,
-                ),
-                look.span(text::cost(run.totals.cost, run.totals.unpriced), Role::Cost),
+                look.span(text::pad(&run.title, left), Role::Text),
+                look.span(right, Role::Dim),
             ]);
             look.row(inner, y as u16, &line, at == self.selection.at, buffer);
         }
@@ -260,175 +206,123 @@ impl Optimise {
 }
 
 fn draw_run(area: Rect, run: &Run, look: Look<'_>, now_ms: i64, buffer: &mut Buffer) {
-    let story = story(run);
+    let story = Story::of(run);
     let table = (story.candidates.len() as u16 + 3)
         .min(area.height / 2)
         .max(4);
     let [facts, chart, candidates] = Layout::vertical([
-        Constraint::Length(2),
+        Constraint::Length(3),
         Constraint::Min(4),
         Constraint::Length(table),
     ])
     .areas(area);
-    let best = story
-        .candidates
-        .iter()
-        .map(|it| it.2)
-        .fold(f64::NEG_INFINITY, f64::max);
-    let base = story.candidates.iter().find(|it| it.0 == 0).map(|it| it.2);
-    let mut parts = vec![look.span(" ", Role::Text)];
-    let mut say = |name: &str, value: String, role: Role| {
-        parts.push(look.span(format!("{name} "), Role::Label));
-        parts.push(look.span(format!("{value}   "), role));
+    draw_facts(facts, run, &story, look, now_ms, buffer);
+    chart::draw(chart, &story, look, buffer);
+    draw_candidates(candidates, &story, look, buffer);
+}
+
+/// Three lines: how good, how far, what became of it.
+fn draw_facts(
+    area: Rect,
+    run: &Run,
+    story: &Story<'_>,
+    look: Look<'_>,
+    now_ms: i64,
+    buffer: &mut Buffer,
+) {
+    let fact = |line: &mut Line<'static>, name: &str, value: String, role: Role| {
+        line.spans.push(look.span(format!(" {name} "), Role::Label));
+        line.spans.push(look.span(format!("{value}  "), role));
     };
-    if best.is_finite() {
-        say("best", format!("{best:.1}"), Role::Number);
-        if let Some(base) = base {
-            let gain = best - base;
-            say(
-                "gain",
-                format!("{gain:+.1}"),
-                if gain > 0.0 { Role::Ok } else { Role::Dim },
-            );
-        }
+    let mut first = Line::default();
+    if let Some(best) = story.best() {
+        fact(&mut first, "best", format!("{best:.1}"), Role::ChartBest);
+    }
+    if let Some(gain) = story.gain() {
+        let role = if gain > 0.0 { Role::Ok } else { Role::Dim };
+        fact(&mut first, "gain", format!("{gain:+.1}"), role);
     }
     if !story.phase.is_empty() {
         let of = story.total.map(|it| format!("/{it}")).unwrap_or_default();
-        say(
-            "phase",
-            format!("{} {}{of}", story.phase, story.scored),
-            Role::Text,
-        );
+        let far = format!("{} {}{of}", story.phase, story.scored);
+        fact(&mut first, "phase", far, Role::Text);
     }
     if let Some((found, wanted)) = story.demos {
-        say("demos", format!("{found}/{wanted}"), Role::Text);
+        fact(&mut first, "demos", format!("{found}/{wanted}"), Role::Text);
     }
-    say(
-        "calls",
-        format!("{} + {} hits", run.totals.calls, run.totals.hits),
-        Role::Text,
-    );
-    say(
-        "cost",
-        text::cost(run.totals.cost, run.totals.unpriced),
-        Role::Cost,
-    );
-    let elapsed = run
-        .duration_ms
-        .unwrap_or_else(|| now_ms.saturating_sub(run.started_ms).max(0) as f64);
-    say("elapsed", text::duration(elapsed), Role::Text);
     if story.errors > 0 {
-        say("errors", story.errors.to_string(), Role::Error);
+        fact(&mut first, "errors", story.errors.to_string(), Role::Error);
     }
-    look.row(facts, 0, &Line::from(parts), false, buffer);
-    if let Some(error) = &run.error {
-        let words = text::fit(
-            &format!(" ✗ {}", super::context::sentence(error)),
-            facts.width.into(),
-        );
-        look.row(
-            facts,
-            1,
-            &Line::from(look.span(words, Role::Error)),
-            false,
-            buffer,
-        );
+    let mut second = Line::default();
+    let totals = &run.totals;
+    let calls = if totals.hits > 0 {
+        format!("{} + {} from cache", totals.calls, totals.hits)
+    } else {
+        totals.calls.to_string()
+    };
+    fact(&mut second, "calls", calls, Role::Text);
+    let cost = text::cost(totals.cost, totals.unpriced);
+    fact(&mut second, "cost", cost, Role::Cost);
+    let going = now_ms.saturating_sub(run.started_ms).max(0) as f64;
+    let elapsed = run.duration_ms.unwrap_or(going);
+    let words = text::duration(elapsed);
+    fact(&mut second, "elapsed", words, Role::Text);
+    if let Some(left) = story.left_ms(run, elapsed) {
+        fact(&mut second, "about", text::duration(left), Role::Number);
+        second.spans.push(look.span("left", Role::Label));
     }
-    draw_curve(chart, &story, best, look, buffer);
-    let inner = look.pane("Candidates", candidates, buffer);
+    let third = match (run.status, &run.error) {
+        (RunStatus::Interrupted, _) => {
+            let kept = kept(run);
+            Line::from(look.span(format!(" ■ stopped: {kept}"), Role::Warn))
+        }
+        (_, Some(error)) => {
+            let words = format!(" ✗ {}", super::context::sentence(error));
+            Line::from(look.span(text::fit(&words, area.width.into()), Role::Error))
+        }
+        _ => Line::default(),
+    };
+    look.lines(area, &[first, second, third], buffer);
+}
+
+/// What a stopped run leaves.
+fn kept(run: &Run) -> String {
+    let program = run.arguments.get("program").and_then(Value::as_str);
+    match (run.kind, program) {
+        (RunKind::Compile, Some(program)) => {
+            let program = text::fit(program, 24);
+            format!("`{program}` stays as it was; scores and answers so far are kept")
+        }
+        _ => "scores and answers so far are kept".to_owned(),
+    }
+}
+
+fn draw_candidates(area: Rect, story: &Story<'_>, look: Look<'_>, buffer: &mut Buffer) {
+    let inner = look.pane("Candidates", area, buffer);
     let columns = usize::from(inner.width);
     let head = format!(
         " {:>4} {:>7} {:>6} {:>7}  what distinguishes it",
         "#", "score", "demos", "from"
     );
-    look.row(
-        inner,
-        0,
-        &Line::styled(head, look.style(Role::Label)),
-        false,
-        buffer,
-    );
-    for (y, (n, label, score, demos, parent)) in story.candidates.iter().rev().enumerate() {
-        let from = parent.map_or_else(|| "—".to_owned(), |it| it.to_string());
-        let role = if *score >= best {
+    let head = text::fit(&head, columns);
+    let head = Line::styled(head, look.style(Role::Label));
+    look.row(inner, 0, &head, false, buffer);
+    let best = story.best();
+    for (y, it) in story.candidates.iter().rev().enumerate() {
+        let from = it
+            .parent
+            .map_or_else(|| "—".to_owned(), |it| it.to_string());
+        let role = if Some(it.score) == best {
             Role::ChartBest
         } else {
             Role::Text
         };
         let line = Line::from(vec![
-            look.span(format!(" {n:>4} "), Role::Dim),
-            look.span(format!("{score:>7.1} "), role),
-            look.span(format!("{demos:>6} {from:>7}  "), Role::Dim),
-            look.span(text::fit(label, columns.saturating_sub(31)), Role::Text),
+            look.span(format!(" {:>4} ", it.number), Role::Dim),
+            look.span(format!("{:>7.1} ", it.score), role),
+            look.span(format!("{:>6} {from:>7}  ", it.demos), Role::Dim),
+            look.span(text::fit(it.label, columns.saturating_sub(29)), Role::Text),
         ]);
         look.row(inner, y as u16 + 1, &line, false, buffer);
     }
-}
-
-/// The running score; as many points as the chart has columns are drawn.
-fn draw_curve(area: Rect, story: &Story, best: f64, look: Look<'_>, buffer: &mut Buffer) {
-    let inner = look.pane("Score", area, buffer);
-    if story.curve.is_empty() {
-        let words = "each scored example appears here at once";
-        look.lines(
-            inner,
-            &[Line::styled(format!(" {words}"), look.style(Role::Dim))],
-            buffer,
-        );
-        return;
-    }
-    if inner.height < 4 || inner.width < 20 {
-        let values: Vec<f64> = story.curve.iter().map(|it| it.1).collect();
-        look.lines(
-            inner,
-            &[Line::styled(
-                status::spark(&values, inner.width.into()),
-                look.style(Role::Chart),
-            )],
-            buffer,
-        );
-        return;
-    }
-    let step = (story.curve.len() / (usize::from(inner.width) * 2)).max(1);
-    let points: Vec<(f64, f64)> = story
-        .curve
-        .iter()
-        .step_by(step)
-        .chain(story.curve.last())
-        .copied()
-        .collect();
-    let end = (story.curve.len() as f64).max(2.0);
-    let line = [(0.0, best), (end, best)];
-    let mut sets = Vec::new();
-    if best.is_finite() {
-        sets.push(
-            Dataset::default()
-                .marker(Marker::Dot)
-                .graph_type(GraphType::Line)
-                .style(look.style(Role::ChartBest))
-                .data(&line),
-        );
-    }
-    sets.push(
-        Dataset::default()
-            .marker(Marker::Braille)
-            .graph_type(GraphType::Line)
-            .style(look.style(Role::Chart))
-            .data(&points),
-    );
-    let dim = look.style(Role::Dim);
-    Chart::new(sets)
-        .x_axis(
-            Axis::default()
-                .style(dim)
-                .bounds([0.0, end - 1.0])
-                .labels(["0".to_owned(), format!("{} examples", story.curve.len())]),
-        )
-        .y_axis(
-            Axis::default()
-                .style(dim)
-                .bounds([0.0, 100.0])
-                .labels(["0", "50", "100"]),
-        )
-        .render(inner, buffer);
 }

@@ -8,6 +8,7 @@ use ratatui::layout::{Position, Rect};
 use ratatui::text::Line;
 use serde_json::json;
 
+use super::command_line::{CommandLine, Step};
 use super::context::{Context, Purpose};
 use super::form::Field;
 use super::keys::{Act, Scope, TABLE, name_of};
@@ -15,6 +16,7 @@ use super::list::Selection;
 use super::look::{self, Look};
 use super::text;
 use crate::app::{InputWanted, State};
+use crate::command;
 use crate::theme::Role;
 
 /// What stands above the panes.
@@ -25,7 +27,7 @@ pub(super) enum Overlay {
     /// Actions and things, found by letters.
     Palette(Search),
     /// `:` and a line.
-    Command(Field),
+    Command(CommandLine),
     /// A cell asks for input.
     Answer(Box<(InputWanted, Field)>),
     /// Something still runs.
@@ -42,6 +44,8 @@ pub(super) enum Outcome {
     Do(Act),
     /// It goes, and this command line is to be carried out.
     Command(String),
+    /// It goes, and this command line is to be written on.
+    Write(String),
     /// End the workbench.
     Quit,
 }
@@ -67,6 +71,7 @@ enum Does {
     Nothing,
     Act(Act),
     Command(String),
+    Write(String),
 }
 
 impl Overlay {
@@ -87,6 +92,11 @@ impl Overlay {
                 does: Does::Nothing,
             }));
         }
+        rows.extend(command::TABLE.iter().map(|it| Row {
+            left: format!(":{}", it.name),
+            right: format!("{} · {}", it.group.title(), it.doc),
+            does: Does::Write(format!("{} ", it.name)),
+        }));
         Self::Help(Search::new(rows))
     }
 
@@ -118,22 +128,25 @@ impl Overlay {
         for name in crate::theme::Theme::BUILT_IN {
             command(format!("Theme {name}"), format!("theme {name}"));
         }
-        for (words, line) in [
-            ("List sessions", "sessions"),
-            ("Restart the kernel", "restart"),
-            ("Health", "health"),
-            ("List DSPy's modules", "modules"),
-            ("All commands", "help"),
-            ("Quit", "quit"),
-        ] {
-            command(words.to_owned(), line.to_owned());
+        for entry in command::palette_entries() {
+            rows.push(Row {
+                left: entry.doc.trim_end_matches('.').to_owned(),
+                right: format!(":{}  {}", entry.name, entry.key)
+                    .trim_end()
+                    .to_owned(),
+                does: if entry.needs_arguments {
+                    Does::Write(format!("{} ", entry.name))
+                } else {
+                    Does::Command(entry.name.to_owned())
+                },
+            });
         }
         Self::Palette(Search::new(rows))
     }
 
-    /// An empty command line.
-    pub(super) fn command_line() -> Self {
-        Self::Command(Field::default())
+    /// A command line that begins with this text.
+    pub(super) fn command_line(text: &str) -> Self {
+        Self::Command(CommandLine::new(text))
     }
 
     /// The answer to a cell's question.
@@ -151,6 +164,16 @@ impl Overlay {
         Self::ConfirmQuit
     }
 
+    /// Takes pasted text.
+    pub(super) fn paste(&mut self, text: &str) {
+        match self {
+            Self::Help(search) | Self::Palette(search) => search.paste(text),
+            Self::Command(line) => line.paste(text),
+            Self::Answer(answer) => answer.1.paste(text),
+            Self::ConfirmQuit => {}
+        }
+    }
+
     /// Takes a key.
     pub(super) fn key(&mut self, key: KeyEvent, cx: &mut Context<'_>) -> Outcome {
         let cancels = key.code == KeyCode::Esc || name_of(key) == "Ctrl-C";
@@ -161,14 +184,11 @@ impl Overlay {
                 }
                 search.key(key)
             }
-            Self::Command(field) => match key.code {
-                _ if cancels => Outcome::Close,
-                KeyCode::Enter => Outcome::Command(field.text()),
-                KeyCode::Backspace if field.text().is_empty() => Outcome::Close,
-                _ => {
-                    field.key(key);
-                    Outcome::Stay
-                }
+            Self::Command(_) if name_of(key) == "Ctrl-C" => Outcome::Close,
+            Self::Command(line) => match line.key(key, cx) {
+                Step::Stay => Outcome::Stay,
+                Step::Close => Outcome::Close,
+                Step::Done(line) => Outcome::Command(line),
             },
             Self::Answer(answer) => {
                 let text = match key.code {
@@ -225,16 +245,9 @@ impl Overlay {
             ..look
         };
         match self {
-            Self::Help(search) => search.draw("Keys", screen, look, buffer, true),
+            Self::Help(search) => search.draw("Keys and commands", screen, look, buffer, true),
             Self::Palette(search) => search.draw("Palette", screen, look, buffer, false),
-            Self::Command(field) => {
-                let row = Rect {
-                    y: screen.bottom().saturating_sub(1),
-                    height: 1,
-                    ..screen
-                };
-                Some(prompt(row, ":", field, look, buffer))
-            }
+            Self::Command(line) => Some(line.draw(screen, look, buffer)),
             Self::Answer(answer) => {
                 let row = Rect {
                     y: screen.bottom().saturating_sub(1),
@@ -269,7 +282,14 @@ impl Overlay {
     }
 }
 
-fn prompt(row: Rect, mark: &str, field: &Field, look: Look<'_>, buffer: &mut Buffer) -> Position {
+/// Draws a one-line question with its field; answers where the cursor is.
+pub(super) fn prompt(
+    row: Rect,
+    mark: &str,
+    field: &Field,
+    look: Look<'_>,
+    buffer: &mut Buffer,
+) -> Position {
     ratatui::widgets::Widget::render(ratatui::widgets::Clear, row, buffer);
     buffer.set_style(row, look.style(Role::Popup));
     buffer.set_stringn(row.x, row.y, mark, row.width.into(), look.style(Role::Key));
@@ -307,6 +327,7 @@ impl Search {
                 return match row.map(|row| row.does.clone()) {
                     Some(Does::Act(act)) => Outcome::Do(act),
                     Some(Does::Command(line)) => Outcome::Command(line),
+                    Some(Does::Write(line)) => Outcome::Write(line),
                     Some(Does::Nothing) | None => Outcome::Close,
                 };
             }
@@ -319,6 +340,11 @@ impl Search {
         };
         self.selection.act(act, self.found.len());
         Outcome::Stay
+    }
+
+    fn paste(&mut self, text: &str) {
+        self.field.paste(text);
+        self.search();
     }
 
     /// Finds the rows that fit, best first.

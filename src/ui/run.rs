@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 use super::input::{Action, Input};
 use super::screen::Screen;
-use crate::app::{Core, OperationResult, State};
+use crate::app::{Core, CoreOptions, OperationResult, SessionChoice, State};
 use crate::protocol::error::OperationError;
 use crate::session::catalog;
 use crate::session::reader::SessionReader;
@@ -42,6 +42,8 @@ pub struct Options {
 /// Why the loop ended.
 enum End {
     Quit,
+    /// Go on in this session.
+    Open(String),
     /// The terminal went away (SIGHUP, or it cannot be read any more).
     Gone,
     Terminated,
@@ -53,12 +55,7 @@ enum End {
 /// When there is no terminal, or it cannot be set.
 pub async fn run(mut core: Core, options: Options) -> Result<ExitCode, OperationError> {
     terminal::check()?;
-    let theme = Theme::named(
-        options.theme.as_deref().unwrap_or("dark"),
-        options.themes.as_deref(),
-    )
-    .map_err(|error| OperationError::invalid("unknown_theme", error.to_string()))?
-    .at_depth(Depth::detect(|name| std::env::var(name).ok()));
+    let theme = theme(options.theme.as_deref().unwrap_or("dark"), &options)?;
     let cannot = |error: std::io::Error| {
         OperationError::internal(format!("the terminal cannot be set: {error}"))
     };
@@ -68,15 +65,37 @@ pub async fn run(mut core: Core, options: Options) -> Result<ExitCode, Operation
         Some(dir) => Some(Showing::open(dir)?),
         None => None,
     };
-    draw(&mut guard, &mut screen, core.state(), replay.as_ref()).map_err(cannot)?;
+    draw(&mut guard, &mut screen, &core, replay.as_ref()).map_err(cannot)?;
     // Only now what is slow: the first frame is on the screen.
     if replay.is_none() {
         core.warm_up();
     }
-    let end = work(&mut core, &mut guard, &mut screen, &mut replay, &options).await;
+    let end = loop {
+        match Box::pin(work(
+            &mut core,
+            &mut guard,
+            &mut screen,
+            &mut replay,
+            &options,
+        ))
+        .await
+        {
+            End::Open(id) => {
+                let error;
+                (core, error) = Box::pin(change_session(core, &id)).await?;
+                replay = None;
+                screen = Screen::new(screen.theme().clone());
+                if let Some(error) = error {
+                    screen.update(core.state(), Input::Failed(error));
+                }
+                core.warm_up();
+            }
+            end => break end,
+        }
+    };
     drop(guard);
     let code = match end {
-        End::Quit => ExitCode::SUCCESS,
+        End::Quit | End::Open(_) => ExitCode::SUCCESS,
         End::Gone => ExitCode::from(129),
         End::Terminated => ExitCode::from(143),
     };
@@ -85,6 +104,53 @@ pub async fn run(mut core: Core, options: Options) -> Result<ExitCode, Operation
     }
     core.close().await;
     Ok(code)
+}
+
+/// Ends this session's core and opens another session; the same one again, with
+/// the reason, when that one cannot be opened.
+async fn change_session(
+    core: Core,
+    id: &str,
+) -> Result<(Core, Option<OperationError>), OperationError> {
+    let before = core.options().clone();
+    let here = core.state().session_id.clone();
+    core.close().await;
+    let choose = |session: SessionChoice| CoreOptions {
+        session,
+        ..before.clone()
+    };
+    match Core::start(choose(SessionChoice::Open(id.to_owned()))).await {
+        Ok(core) => Ok((core, None)),
+        Err(error) => {
+            let back = if here.is_empty() {
+                SessionChoice::Ephemeral
+            } else {
+                SessionChoice::Open(here)
+            };
+            Ok((Core::start(choose(back)).await?, Some(error)))
+        }
+    }
+}
+
+/// The theme with this name, in the colours this terminal has.
+fn theme(name: &str, options: &Options) -> Result<Theme, OperationError> {
+    let theme = Theme::named(name, options.themes.as_deref())
+        .map_err(|error| OperationError::invalid("unknown_theme", error.to_string()))?;
+    Ok(theme.at_depth(Depth::detect(|name| std::env::var(name).ok())))
+}
+
+fn next_theme(name: &str) -> String {
+    let all = Theme::BUILT_IN;
+    let at = all.iter().position(|it| *it == name).map_or(0, |at| at + 1);
+    let next = all.get(at % all.len().max(1));
+    next.map_or_else(|| name.to_owned(), |it| (*it).to_owned())
+}
+
+/// The folder of a session.
+fn locate(options: &Options, id: &str) -> Result<PathBuf, OperationError> {
+    let root = crate::paths::sessions_dir(options.sessions.as_deref())
+        .map_err(|error| OperationError::invalid("no_home", error.to_string()))?;
+    Ok(catalog::resolve(&root, id)?)
 }
 
 /// A replay on show.
@@ -129,9 +195,11 @@ impl Showing {
 fn draw(
     guard: &mut Guard,
     screen: &mut Screen,
-    state: &State,
+    core: &Core,
     replay: Option<&Showing>,
 ) -> std::io::Result<()> {
+    let state = core.state();
+    screen.set_following(core.is_follower() && replay.is_none());
     let position = replay.map(|it| (it.replay.position() as u64, it.replay.len() as u64));
     screen.set_replay(position);
     let state = replay.map_or(state, |it| &it.state);
@@ -224,18 +292,23 @@ async fn work(
                 Action::CatchMouse(catch) => drop(guard.catch_mouse(catch)),
                 Action::Redraw => drop(guard.tui.clear()),
                 Action::Replay(id) => {
-                    let root = crate::paths::sessions_dir(options.sessions.as_deref());
-                    let dir = root.ok().and_then(|root| catalog::resolve(&root, &id).ok());
-                    match dir.map(|dir| Showing::open(&dir)) {
-                        Some(Ok(showing)) => {
+                    match locate(options, &id).and_then(|dir| Showing::open(&dir)) {
+                        Ok(showing) => {
                             *replay = Some(showing);
                             pending.push(Input::StateChanged);
                         }
-                        Some(Err(error)) => pending.push(Input::Failed(error)),
-                        None => pending.push(Input::Failed(OperationError::invalid(
-                            "unknown_session",
-                            format!("there is no session `{id}` any more"),
-                        ))),
+                        Err(error) => pending.push(Input::Failed(error)),
+                    }
+                }
+                Action::OpenSession(id) => match locate(options, &id) {
+                    Ok(_) => return End::Open(id),
+                    Err(error) => pending.push(Input::Failed(error)),
+                },
+                Action::Theme(name) => {
+                    let name = name.unwrap_or_else(|| next_theme(&screen.theme().name));
+                    match theme(&name, options) {
+                        Ok(theme) => screen.set_theme(theme),
+                        Err(error) => pending.push(Input::Failed(error)),
                     }
                 }
                 Action::Seek(to) => {
@@ -268,7 +341,7 @@ async fn work(
         }
         let rest = FRAME.saturating_sub(drawn.elapsed());
         if dirty && rest.is_zero() {
-            if draw(guard, screen, core.state(), replay.as_ref()).is_err() {
+            if draw(guard, screen, core, replay.as_ref()).is_err() {
                 return End::Gone;
             }
             drawn = Instant::now();

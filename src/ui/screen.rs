@@ -15,6 +15,7 @@ use super::{Focus, View, data, lm, optimise, sessions, signature, status};
 use crate::app::{OperationResult, State};
 use crate::theme::Theme;
 
+mod commands;
 mod draw;
 
 /// Below this the panes cannot be read.
@@ -43,6 +44,8 @@ pub struct Screen {
     n_notes: usize,
     n_cells: usize,
     areas: Areas,
+    /// Another process holds the session.
+    following: bool,
     /// Position and length of the replay, when it is one.
     replay: Option<(u64, u64)>,
 }
@@ -62,6 +65,21 @@ impl Screen {
             theme,
             ..Self::default()
         }
+    }
+
+    /// The theme it is drawn in.
+    pub fn theme(&self) -> &Theme {
+        &self.theme
+    }
+
+    /// Draws it in other colours from here on.
+    pub fn set_theme(&mut self, theme: Theme) {
+        self.theme = theme;
+    }
+
+    /// Says whether another process holds the session and this one follows it.
+    pub fn set_following(&mut self, following: bool) {
+        self.following = following;
     }
 
     /// Marks it as a replay at this event of so many.
@@ -182,6 +200,7 @@ impl Screen {
                 Outcome::Close => {}
                 Outcome::Do(act) => self.act(act, key, cx),
                 Outcome::Command(line) => cx.command = Some(line),
+                Outcome::Write(line) => self.overlay = Some(Overlay::command_line(&line)),
                 Outcome::Quit => cx.actions.push(Action::Quit),
             }
             return;
@@ -217,7 +236,7 @@ impl Screen {
         match act {
             Act::Help => self.overlay = Some(Overlay::help(&self.scopes())),
             Act::Palette => self.overlay = Some(Overlay::palette(cx.state)),
-            Act::CommandLine => self.overlay = Some(Overlay::command_line()),
+            Act::CommandLine => self.overlay = Some(Overlay::command_line("")),
             Act::Quit => self.quit(cx),
             Act::Suspend => cx.actions.push(Action::Suspend),
             Act::Interrupt => self.interrupt(cx),
@@ -424,42 +443,10 @@ impl Screen {
         }
     }
 
-    /// Carries a command line out: screen actions here, everything else by the core.
-    fn command(&mut self, line: &str, cx: &mut Context<'_>) {
-        let line = line.trim();
-        let key = KeyEvent::from(crossterm::event::KeyCode::Null);
-        match line {
-            "" => {}
-            "q" | "quit" | "exit" => self.quit(cx),
-            "keys" => self.overlay = Some(Overlay::help(&self.scopes())),
-            "palette" => self.act(Act::Palette, key, cx),
-            "zoom" => self.zoom = !self.zoom,
-            "lm" | "lms" => cx.go = Some(View::Lm),
-            "sig" | "signature" => cx.go = Some(View::Signature),
-            "trace" => cx.go = Some(View::Trace),
-            "optimise" | "optimize" => cx.go = Some(View::Optimise),
-            "sessions" => cx.go = Some(View::Sessions),
-            "data" => cx.go = Some(View::Data),
-            "interrupt" => self.interrupt(cx),
-            _ => {
-                if let Some(name) = line.strip_prefix("theme ") {
-                    match Theme::named(name.trim(), None) {
-                        Ok(theme) => self.theme = theme,
-                        Err(error) => cx.warn(error.to_string()),
-                    }
-                    return;
-                }
-                cx.submit(
-                    Purpose::Quiet,
-                    "command",
-                    json!({"line": format!(":{line}")}),
-                );
-                self.notebook.follow_end(cx.state);
-            }
-        }
-    }
-
     fn paste(&mut self, text: &str) {
+        if let Some(overlay) = &mut self.overlay {
+            return overlay.paste(text);
+        }
         match self.view {
             View::Main => {
                 self.focus = Focus::Editor;
@@ -541,7 +528,7 @@ impl Screen {
                 .map(Overlay::answer),
             other => other,
         };
-        if self.view == View::Trace || self.focus == Focus::Detail {
+        if matches!(self.view, View::Main | View::Trace) {
             self.trace.look_at_selected(cx);
         }
     }

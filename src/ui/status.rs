@@ -9,85 +9,162 @@ use ratatui::text::{Line, Span};
 use super::context::Toast;
 use super::keys::{Scope, TABLE};
 use super::look::Look;
+use super::optimise::story::Story;
 use super::text;
 use crate::app::{SaveStatus, State};
-use crate::session::event::{Level, Progress, RunKind, RunStatus, WorkerState};
+use crate::session::event::{Level, RunKind, RunStatus, WorkerState};
 use crate::session::state::Run;
 use crate::theme::Role;
 
-/// Draws the status line.
+/// What the line says of this process.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Standing {
+    /// Position and length, when it is a replay.
+    pub(super) replay: Option<(u64, u64)>,
+    /// Another process holds the session.
+    pub(super) following: bool,
+}
+
+/// One thing of the status line: longest form first; the last may be nothing.
+struct Part {
+    forms: Vec<Vec<Span<'static>>>,
+}
+
+impl Part {
+    fn width(&self) -> usize {
+        let form = self.forms.first();
+        form.map_or(0, |form| form.iter().map(Span::width).sum())
+    }
+}
+
+/// Draws the status line. What matters least is shortened first.
 pub(super) fn top(
     area: Rect,
     state: &State,
-    replay: Option<(u64, u64)>,
+    standing: Standing,
     look: Look<'_>,
     buffer: &mut Buffer,
 ) {
+    const GAP: &str = " │ ";
     let session = &state.session;
-    let mut parts: Vec<Vec<Span<'static>>> = Vec::new();
+    let word = |text: &str, role: Role| vec![look.span(text.to_owned(), role)];
     let name = if state.session_id.is_empty() {
-        "not kept".to_owned()
+        "not kept"
     } else {
-        state.session_id.clone()
+        &state.session_id
     };
-    parts.push(vec![
-        look.span(" dspex", Role::Title),
-        look.span(format!(" {}", text::fit(&name, 28)), Role::BarLine),
-    ]);
-    if let Some((at, of)) = replay {
-        parts.push(vec![look.span(format!("REPLAY {at}/{of}"), Role::Warn)]);
-    }
-    parts.push(match &session.lm {
-        Some(lm) => vec![
-            look.span("lm ", Role::Label),
-            look.span(text::fit(lm, 24), Role::BarLine),
-            look.span(" ●", Role::Ok),
+    let title = || look.span(" dspex", Role::Title);
+    let named = |columns| {
+        let name = format!(" {}", text::fit(name, columns));
+        vec![title(), look.span(name, Role::BarLine)]
+    };
+    let lm = match &session.lm {
+        Some(lm) => Part {
+            forms: vec![
+                vec![
+                    look.span("lm ", Role::Label),
+                    look.span(text::fit(lm, 24), Role::BarLine),
+                    look.span(" ●", Role::Ok),
+                ],
+                word(&text::fit(lm, 12), Role::BarLine),
+            ],
+        },
+        None => Part {
+            forms: vec![vec![
+                look.span("lm ", Role::Label),
+                look.span("none ○ F2", Role::Warn),
+            ]],
+        },
+    };
+    let totals = &session.totals;
+    let cost = || look.span(text::cost(totals.cost, totals.unpriced), Role::Cost);
+    let calls = text::many(totals.calls + totals.hits, "call");
+    let tokens = text::count(totals.input_tokens + totals.output_tokens);
+    let rest = |words: String| look.span(words, Role::BarLine);
+    let spent = Part {
+        forms: vec![
+            vec![cost(), rest(format!(" · {tokens} tok · {calls}"))],
+            vec![cost(), rest(format!(" · {calls}"))],
+            vec![cost()],
         ],
-        None => vec![
-            look.span("lm ", Role::Label),
-            look.span("none ○ F2", Role::Warn),
-        ],
-    });
-    if replay.is_none() {
+    };
+    let mut parts = vec![
+        Part {
+            forms: vec![named(28), named(10), vec![title()]],
+        },
+        lm,
+    ];
+    // What is shortened first comes first here: positions in `parts`.
+    let mut order = Vec::new();
+    if let Some((at, of)) = standing.replay {
+        parts.push(Part {
+            forms: vec![word(&format!("REPLAY {at}/{of}"), Role::Warn)],
+        });
+    } else {
+        order.push(parts.len());
         parts.push(worker(state, look));
     }
-    let totals = &session.totals;
-    parts.push(vec![
-        look.span(text::cost(totals.cost, totals.unpriced), Role::Cost),
-        look.span(
-            format!(
-                " · {} tok · {} calls",
-                text::count(totals.input_tokens + totals.output_tokens),
-                text::count(totals.calls + totals.hits)
-            ),
-            Role::BarLine,
-        ),
-    ]);
+    order.push(parts.len());
+    parts.push(spent);
+    order.extend([0, 1]);
     if totals.failures > 0 {
-        parts.push(vec![
-            look.span(format!("{} failed", totals.failures), Role::Error),
-        ]);
+        parts.push(Part {
+            forms: vec![word(&format!("{} failed", totals.failures), Role::Error)],
+        });
+    }
+    if standing.following {
+        parts.push(Part {
+            forms: vec![word("following", Role::Running)],
+        });
     }
     match &state.save {
-        SaveStatus::Saved => parts.push(vec![look.span("saved", Role::Ok)]),
-        SaveStatus::NotSaving { .. } => parts.push(vec![look.span("NOT SAVING", Role::Error)]),
+        SaveStatus::Saved => {
+            order.insert(0, parts.len());
+            parts.push(Part {
+                forms: vec![word("saved", Role::Ok), Vec::new()],
+            });
+        }
+        SaveStatus::NotSaving { .. } => parts.push(Part {
+            forms: vec![word("NOT SAVING", Role::Error)],
+        }),
         SaveStatus::Ephemeral => {}
+    }
+    let width = |parts: &[Part]| {
+        let widths = parts.iter().map(Part::width).filter(|it| *it > 0);
+        widths.map(|it| it + GAP.chars().count()).sum::<usize>()
+    };
+    for at in order {
+        while width(&parts) > usize::from(area.width) + GAP.chars().count()
+            && let Some(part) = parts.get_mut(at).filter(|part| part.forms.len() > 1)
+        {
+            part.forms.remove(0);
+        }
     }
     buffer.set_style(area, look.style(Role::BarLine));
     let mut line = Line::default();
-    for (at, part) in parts.into_iter().enumerate() {
-        let gap = if at == 0 { "" } else { "  │  " };
-        let width: usize = part.iter().map(Span::width).sum();
-        if line.width() + width + gap.len() > usize::from(area.width) {
+    for mut part in parts {
+        if part.width() == 0 {
             continue;
         }
-        line.spans.push(look.span(gap, Role::Border));
-        line.spans.extend(part);
+        if !line.spans.is_empty() {
+            line.spans.push(look.span(GAP, Role::Border));
+        }
+        line.spans.extend(part.forms.swap_remove(0));
     }
     buffer.set_line(area.x, area.y, &line, area.width);
 }
 
-fn worker(state: &State, look: Look<'_>) -> Vec<Span<'static>> {
+/// The session's events do not reach the disk: why, for a line of its own.
+pub(super) fn not_saving(state: &State) -> Option<String> {
+    match &state.save {
+        SaveStatus::NotSaving { reason } => Some(format!(
+            " NOT SAVING: {reason}. What happens now is kept in memory only."
+        )),
+        SaveStatus::Saved | SaveStatus::Ephemeral => None,
+    }
+}
+
+fn worker(state: &State, look: Look<'_>) -> Part {
     let session = &state.session;
     let kernel = session
         .workers
@@ -108,14 +185,20 @@ fn worker(state: &State, look: Look<'_>) -> Vec<Span<'static>> {
         Some(WorkerState::Busy) => ("● busy", Role::Running),
         Some(WorkerState::Died) => ("✗ died", Role::Error),
         Some(WorkerState::Stopped) => ("○ stopped", Role::Dim),
-        Some(WorkerState::Down) => ("✗ down", Role::Error),
+        Some(WorkerState::Down) => ("✗ down · :restart", Role::Error),
     };
-    let words = if words.is_empty() {
-        "python ".to_owned()
-    } else {
-        words
+    let form = |words: &str| {
+        vec![
+            look.span(words.to_owned(), Role::Label),
+            look.span(state, role),
+        ]
     };
-    vec![look.span(words, Role::Label), look.span(state, role)]
+    if words.is_empty() {
+        words.push_str("python ");
+    }
+    Part {
+        forms: vec![form(&words), form("")],
+    }
 }
 
 /// The newest run that is going on and worth a strip.
@@ -134,48 +217,55 @@ pub(super) fn progress(
     look: Look<'_>,
     buffer: &mut Buffer,
 ) {
+    let room = usize::from(area.width);
     let mut parts = vec![
         look.span(" ● ", Role::Running),
-        look.span(text::fit(&run.title, 40), Role::Text),
+        look.span(text::fit(&run.title, (room / 3).min(40)), Role::Text),
     ];
     let elapsed = now_ms.saturating_sub(run.started_ms);
     if now_ms > 0 && elapsed >= 0 {
         parts.push(look.span(format!(" · {}", text::duration(elapsed as f64)), Role::Dim));
     }
     if matches!(run.kind, RunKind::Evaluate | RunKind::Compile) {
-        let scores: Vec<f64> = run
-            .progress
-            .iter()
-            .filter_map(|it| match it {
-                Progress::Example { score, .. } => Some(*score),
-                _ => None,
-            })
-            .collect();
-        if !scores.is_empty() {
-            let mean = scores.iter().sum::<f64>() / scores.len() as f64 * 100.0;
-            parts.push(look.span(
-                format!(" · {} scored · mean {mean:.1}", scores.len()),
-                Role::Number,
-            ));
-            parts.push(look.span(format!(" {}", spark(&scores, 16)), Role::Chart));
+        let story = Story::of(run);
+        if !story.phase.is_empty() {
+            let of = story.total.map(|it| format!("/{it}")).unwrap_or_default();
+            let words = format!(" · {} {}{of}", story.phase, story.scored);
+            parts.push(look.span(words, Role::Text));
+        }
+        if let Some(best) = story.best() {
+            parts.push(look.span(format!(" · best {best:.1}"), Role::ChartBest));
+        }
+        if let Some(mean) = story.mean() {
+            parts.push(look.span(format!(" · mean {mean:.1} "), Role::Number));
+        }
+        if let Some(curve) = story.curves.values().next_back().filter(|_| room > 100) {
+            parts.push(look.span(spark(curve, 16), Role::Chart));
+        }
+        if let Some(left) = story.left_ms(run, elapsed as f64).filter(|_| room > 90) {
+            let words = format!(" · about {} left", text::duration(left));
+            parts.push(look.span(words, Role::Number));
         }
     }
     let totals = &run.totals;
-    parts.push(look.span(
-        format!(
-            " · {} calls · {} tok · ",
-            totals.calls + totals.hits,
-            text::count(totals.input_tokens + totals.output_tokens)
-        ),
-        Role::Dim,
-    ));
-    parts.push(look.span(text::cost(totals.cost, totals.unpriced), Role::Cost));
+    if totals.calls + totals.hits > 0 && room > 60 {
+        let calls = text::many(totals.calls + totals.hits, "call");
+        parts.push(look.span(format!(" · {calls} · "), Role::Dim));
+        parts.push(look.span(text::cost(totals.cost, totals.unpriced), Role::Cost));
+    }
     if others > 0 {
         parts.push(look.span(format!(" · and {others} more"), Role::Dim));
     }
-    parts.push(look.span("  Ctrl-C", Role::Key));
-    parts.push(look.span(" stop", Role::Dim));
-    buffer.set_line(area.x, area.y, &Line::from(parts), area.width);
+    // The key that stops it is never cut off.
+    let stop = Line::from(vec![
+        look.span("  Ctrl-C", Role::Key),
+        look.span(" stop ", Role::Dim),
+    ]);
+    let room = area.width.saturating_sub(stop.width() as u16);
+    let line = Line::from(parts);
+    buffer.set_line(area.x, area.y, &line, room);
+    let at = area.x + room.min(line.width() as u16);
+    buffer.set_line(at, area.y, &stop, area.right().saturating_sub(at));
 }
 
 /// Values as small bars, averaged to `columns`.

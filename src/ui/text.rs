@@ -181,19 +181,28 @@ pub(crate) fn count(n: u64) -> String {
     }
 }
 
-/// `$0.0012`; `$0.0012 + ?` when some calls have no known price.
+/// `1 call`, `12 calls`, `3.4k calls`.
+pub(crate) fn many(n: u64, thing: &str) -> String {
+    let s = if n == 1 { "" } else { "s" };
+    format!("{} {thing}{s}", count(n))
+}
+
+/// `$0.0012`, `<$0.0001`; `$0.0012 + ?` when some calls have no known price. `$0`
+/// only when that is known.
 pub(crate) fn cost(dollars: f64, unpriced: u64) -> String {
-    let known = if dollars == 0.0 {
+    let known = if dollars <= 0.0 {
         "$0".to_owned()
+    } else if dollars < 0.0001 {
+        "<$0.0001".to_owned()
     } else if dollars < 1.0 {
         format!("${dollars:.4}")
     } else {
         format!("${dollars:.2}")
     };
-    if unpriced > 0 {
-        format!("{known} + ?")
-    } else {
-        known
+    match unpriced {
+        0 => known,
+        _ if dollars <= 0.0 => "$ unknown".to_owned(),
+        _ => format!("{known} + ?"),
     }
 }
 
@@ -252,8 +261,33 @@ mod tests {
             ("12".into(), "3.4k".into(), "2.0M".into())
         );
         assert_eq!(
-            (cost(0.0, 0), cost(0.0012, 2)),
-            ("$0".into(), "$0.0012 + ?".into())
+            (many(1, "call"), many(0, "call")),
+            ("1 call".into(), "0 calls".into())
+        );
+    }
+
+    /// R95: a price that is not known is never shown as nothing.
+    #[test]
+    fn money_is_never_rounded_to_nothing() {
+        let shown = [
+            (0.0, 0),
+            (0.00004, 0),
+            (0.0004, 0),
+            (2.5, 0),
+            (0.0012, 2),
+            (0.0, 3),
+        ]
+        .map(|(dollars, unpriced)| cost(dollars, unpriced));
+        assert_eq!(
+            shown,
+            [
+                "$0",
+                "<$0.0001",
+                "$0.0004",
+                "$2.50",
+                "$0.0012 + ?",
+                "$ unknown"
+            ]
         );
     }
 }

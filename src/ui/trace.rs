@@ -74,8 +74,8 @@ impl Trace {
             return false;
         };
         if focus == Focus::Detail {
-            let span = self.tree.selected(run);
-            return self.detail.act(act, span, cx);
+            let seen = self.tree.selected(run);
+            return self.detail.act(act, seen, cx);
         }
         if act == Act::Enter {
             cx.focus = Some(Focus::Detail);
@@ -99,9 +99,9 @@ impl Trace {
     /// Asks for the bodies of the selected span's exchanges, if they are wanted.
     pub(crate) fn look_at_selected(&mut self, cx: &mut Context<'_>) {
         if let Some(run) = self.run(cx.state)
-            && let Some(span) = self.tree.selected(run)
+            && let Some(seen) = self.tree.selected(run)
         {
-            self.detail.load(span, cx);
+            self.detail.load(seen.talk.unwrap_or(seen.span), cx);
         }
     }
 
@@ -140,7 +140,10 @@ impl Trace {
                 [area, Rect::ZERO]
             }
         } else {
-            Layout::vertical([Constraint::Percentage(45), Constraint::Min(6)]).areas(area)
+            // A small tree leaves its room to the messages.
+            let spans = self.run(state).map_or(1, |run| run.spans.len()).min(500) as u16;
+            let tree = (spans + 2).clamp(4, area.height * 45 / 100);
+            Layout::vertical([Constraint::Length(tree), Constraint::Min(6)]).areas(area)
         };
         (self.tree_area, self.detail_area) = (tree, detail);
         let run = self.run(state);
@@ -156,8 +159,8 @@ impl Trace {
                 focused: look.focused && focus == Focus::Detail,
                 ..look
             };
-            let span = run.and_then(|run| self.tree.selected(run));
-            self.detail.draw(detail, run, span, look, buffer);
+            let seen = run.and_then(|run| self.tree.selected(run));
+            self.detail.draw(detail, run, seen, look, buffer);
         }
     }
 }

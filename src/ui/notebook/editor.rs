@@ -6,12 +6,15 @@ use ratatui::layout::{Position, Rect};
 use ratatui_textarea::{CursorMove, TextArea};
 use serde_json::{Value, json};
 
+use crate::command;
 use crate::session::event::{CellId, CellKind};
 use crate::theme::Role;
 use crate::ui::context::{Context, Purpose};
 use crate::ui::keys::Act;
 use crate::ui::look::Look;
 use crate::ui::{code, text};
+
+use super::completion::Completion;
 
 /// The cell being written.
 #[derive(Debug, Default)]
@@ -24,20 +27,6 @@ pub(crate) struct Editor {
     /// How many cells back the history stands, and what was being written.
     history: Option<(usize, String)>,
     completion: Option<Completion>,
-}
-
-/// What can stand at the cursor.
-#[derive(Debug)]
-struct Completion {
-    matches: Vec<Match>,
-    at: usize,
-}
-
-#[derive(Debug)]
-struct Match {
-    text: String,
-    start: usize,
-    kind: String,
 }
 
 impl Editor {
@@ -119,9 +108,7 @@ impl Editor {
         match key.code {
             KeyCode::Up | KeyCode::Down if plain && self.completion.is_some() => {
                 if let Some(completion) = &mut self.completion {
-                    let n = completion.matches.len();
-                    let step = if key.code == KeyCode::Up { n - 1 } else { 1 };
-                    completion.at = (completion.at + step) % n.max(1);
+                    completion.turn(key.code == KeyCode::Down);
                 }
             }
             KeyCode::Up if plain && at.0 == 0 => self.recall(1, cx),
@@ -218,7 +205,13 @@ impl Editor {
         let at = self.area.cursor();
         let line = self.area.lines().get(at.0).cloned().unwrap_or_default();
         if let Some(completion) = &mut self.completion {
-            completion.at = (completion.at + 1) % completion.matches.len().max(1);
+            completion.turn(true);
+        } else if command::is_command(&self.source()) {
+            let source = self.source();
+            let before: String = source.chars().take(self.cursor()).collect();
+            let names = command::Context::of(&cx.state.session);
+            let found = command::complete(&source, before.len(), &names);
+            self.offer(Completion::of_command(&source, found));
         } else if line.chars().take(at.1).all(char::is_whitespace) {
             self.area.insert_str("    ");
             self.touched();
@@ -233,48 +226,27 @@ impl Editor {
         if revision != self.revision {
             return;
         }
-        let text = |it: &Value, key: &str| {
-            it.get(key)
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-                .to_owned()
-        };
-        let found = answer
-            .get("matches")
-            .and_then(Value::as_array)
-            .cloned()
-            .unwrap_or_default();
-        let matches: Vec<Match> = found
-            .iter()
-            .map(|it| Match {
-                text: text(it, "text"),
-                start: it.get("start").and_then(Value::as_u64).unwrap_or(0) as usize,
-                kind: text(it, "type"),
-            })
-            .collect();
-        if matches.is_empty() {
-            return;
-        }
-        let one = matches.len() == 1;
-        self.completion = Some(Completion { matches, at: 0 });
-        if one {
+        self.offer(Completion::of_answer(answer));
+    }
+
+    /// Shows what there is to choose; what is certain is inserted at once.
+    fn offer(&mut self, completion: Option<Completion>) {
+        self.completion = completion;
+        if self.completion.as_ref().is_some_and(Completion::is_certain) {
             self.accept();
         }
     }
 
     /// Inserts the selected completion; false when there is none.
     fn accept(&mut self) -> bool {
-        let Some(completion) = self.completion.take() else {
+        let Some((text, start)) = self.completion.take().and_then(Completion::chosen) else {
             return false;
         };
-        if let Some(chosen) = completion.matches.get(completion.at) {
-            let typed = self.cursor().saturating_sub(chosen.start);
-            for _ in 0..typed {
-                self.area.delete_char();
-            }
-            self.area.insert_str(&chosen.text);
-            self.touched();
+        for _ in start..self.cursor() {
+            self.area.delete_char();
         }
+        self.area.insert_str(text);
+        self.touched();
         true
     }
 
@@ -346,43 +318,8 @@ impl Editor {
         look: Look<'_>,
         buffer: &mut Buffer,
     ) {
-        let Some(completion) = &self.completion else {
-            return;
-        };
-        let columns = completion
-            .matches
-            .iter()
-            .map(|it| text::width(&it.text) + it.kind.len() + 3)
-            .max()
-            .unwrap_or(0);
-        let width = (columns.clamp(16, 60) as u16 + 2).min(screen.width);
-        let height = (completion.matches.len().min(10) as u16 + 2).min(screen.height);
-        let above = cursor.y.saturating_sub(screen.y) >= height;
-        let y = if above {
-            cursor.y - height
-        } else {
-            (cursor.y + 1).min(screen.bottom().saturating_sub(height))
-        };
-        let x = cursor.x.min(screen.right().saturating_sub(width));
-        let inner = look.popup(
-            "",
-            Rect {
-                x,
-                y,
-                width,
-                height,
-            },
-            buffer,
-        );
-        let rows = usize::from(inner.height).max(1);
-        let top = (completion.at + 1).saturating_sub(rows);
-        for (y, it) in completion.matches.iter().enumerate().skip(top).take(rows) {
-            let room = usize::from(inner.width).saturating_sub(it.kind.len() + 1);
-            let line = ratatui::text::Line::from(vec![
-                look.span(text::pad(&it.text, room), Role::Popup),
-                look.span(format!(" {}", text::fit(&it.kind, 12)), Role::Dim),
-            ]);
-            look.row(inner, (y - top) as u16, &line, y == completion.at, buffer);
+        if let Some(completion) = &self.completion {
+            completion.draw(cursor, screen, look, buffer);
         }
     }
 }

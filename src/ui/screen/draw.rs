@@ -35,14 +35,25 @@ impl Screen {
         }
         let strip = status::running(state).filter(|_| self.replay.is_none());
         let low = u16::from(strip.is_some() || self.replay.is_some());
-        let [top, middle, progress, bottom] = Layout::vertical([
+        let banner = status::not_saving(state).filter(|_| self.replay.is_none());
+        let [top, alarm, middle, progress, bottom] = Layout::vertical([
             Constraint::Length(1),
+            Constraint::Length(u16::from(banner.is_some())),
             Constraint::Min(3),
             Constraint::Length(low),
             Constraint::Length(1),
         ])
         .areas(area);
-        status::top(top, state, self.replay, look, buffer);
+        let standing = status::Standing {
+            replay: self.replay,
+            following: self.following,
+        };
+        status::top(top, state, standing, look, buffer);
+        if let Some(words) = banner {
+            let words = crate::ui::text::pad(&words, alarm.width.into());
+            let line = Line::from(look.span(words, Role::Error));
+            look.row(alarm, 0, &line, true, buffer);
+        }
         let mut cursor = self.draw_view(middle, state, look, buffer);
         if let Some((at, of)) = self.replay {
             draw_slider(progress, at, of, look, buffer);

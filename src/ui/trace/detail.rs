@@ -24,17 +24,29 @@ const KEPT: usize = 64;
 #[derive(Debug, Default)]
 pub(crate) struct Detail {
     tab: usize,
-    scroll: usize,
+    /// The first line shown; `None` shows the answer with what comes before it.
+    scroll: Option<usize>,
+    /// The first line that was shown.
+    top: usize,
     height: usize,
     n_lines: usize,
     bodies: HashMap<(String, Part), Option<String>>,
     area: Rect,
 }
 
+/// What is looked at.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Seen<'a> {
+    /// The selected span.
+    pub(crate) span: &'a Span,
+    /// The LM span whose messages stand for it, when it has none of its own.
+    pub(crate) talk: Option<&'a Span>,
+}
+
 impl Detail {
-    /// Back to the top, for another span.
+    /// Forgets how far it was scrolled, for another span.
     pub(crate) fn reset(&mut self) {
-        self.scroll = 0;
+        self.scroll = None;
     }
 
     /// Asks for bodies that are not here yet.
@@ -69,22 +81,22 @@ impl Detail {
     }
 
     /// What a key means; false when it means nothing.
-    pub(crate) fn act(&mut self, act: Act, span: Option<&Span>, cx: &mut Context<'_>) -> bool {
+    pub(crate) fn act(&mut self, act: Act, seen: Option<Seen<'_>>, cx: &mut Context<'_>) -> bool {
         let page = self.height.max(2) - 1;
         let last = self.n_lines.saturating_sub(self.height);
         match act {
             Act::Left => self.turn(self.tab + TABS.len() - 1),
             Act::Right => self.turn(self.tab + 1),
-            Act::Up => self.scroll = self.scroll.saturating_sub(1),
-            Act::Down => self.scroll = (self.scroll + 1).min(last),
-            Act::PageUp => self.scroll = self.scroll.saturating_sub(page),
-            Act::PageDown => self.scroll = (self.scroll + page).min(last),
-            Act::Top => self.scroll = 0,
-            Act::Bottom => self.scroll = last,
+            Act::Up => self.scroll = Some(self.top.saturating_sub(1)),
+            Act::Down => self.scroll = Some((self.top + 1).min(last)),
+            Act::PageUp => self.scroll = Some(self.top.saturating_sub(page)),
+            Act::PageDown => self.scroll = Some((self.top + page).min(last)),
+            Act::Top => self.scroll = Some(0),
+            Act::Bottom => self.scroll = Some(last),
             Act::Copy => {
-                if let Some(span) = span {
-                    let lines = self.lines(
-                        span,
+                if let Some(seen) = seen {
+                    let (lines, _) = self.lines(
+                        seen,
                         10_000,
                         Look {
                             theme: &crate::theme::Theme::mono(),
@@ -106,7 +118,7 @@ impl Detail {
 
     fn turn(&mut self, tab: usize) {
         self.tab = tab % TABS.len();
-        self.scroll = 0;
+        self.scroll = None;
     }
 
     /// Turns to the tab that was clicked on.
@@ -129,7 +141,7 @@ impl Detail {
         &mut self,
         area: Rect,
         run: Option<&Run>,
-        span: Option<&Span>,
+        seen: Option<Seen<'_>>,
         look: Look<'_>,
         buffer: &mut Buffer,
     ) {
@@ -152,27 +164,42 @@ impl Detail {
             x = x.saturating_add(words.len() as u16 + 1);
         }
         let columns = usize::from(inner.width);
-        let lines = match (span, run) {
-            (Some(span), _) => self.lines(span, columns, look),
-            (None, Some(run)) => run
-                .error
-                .as_ref()
-                .map(|error| crate::ui::notebook::cell::error(error, columns, look.theme, true))
-                .unwrap_or_default(),
-            _ => Vec::new(),
+        let (lines, answer) = match (seen, run) {
+            (Some(seen), _) => self.lines(seen, columns, look),
+            (None, Some(run)) => {
+                let error = run.error.as_ref().map(|error| {
+                    crate::ui::notebook::cell::error(error, columns, look.theme, true)
+                });
+                (error.unwrap_or_default(), 0)
+            }
+            _ => (Vec::new(), 0),
         };
         self.height = inner.height.into();
         self.n_lines = lines.len();
-        self.scroll = self.scroll.min(self.n_lines.saturating_sub(self.height));
-        look.lines(inner, lines.get(self.scroll..).unwrap_or_default(), buffer);
+        let last = self.n_lines.saturating_sub(self.height);
+        self.top = self.scroll.unwrap_or(answer).min(last);
+        look.lines(inner, lines.get(self.top..).unwrap_or_default(), buffer);
+        if last > 0 && area.width > 50 {
+            let to = (self.top + self.height).min(self.n_lines);
+            let words = format!(" {}–{to} of {} ", self.top + 1, self.n_lines);
+            let at = area.right().saturating_sub(text::width(&words) as u16 + 2);
+            buffer.set_stringn(
+                at,
+                area.bottom().saturating_sub(1),
+                &words,
+                words.len(),
+                look.style(Role::Dim),
+            );
+        }
     }
 
-    fn lines(&self, span: &Span, columns: usize, look: Look<'_>) -> Vec<Line<'static>> {
+    /// The lines of the tab, and which of them should be seen first.
+    fn lines(&self, seen: Seen<'_>, columns: usize, look: Look<'_>) -> (Vec<Line<'static>>, usize) {
         match self.tab {
-            0 => self.messages(span, columns, look),
-            1 => fields(span, columns, look),
-            2 => self.raw(span, columns, look),
-            _ => timing(span, columns, look),
+            0 => self.messages(seen, columns, look),
+            1 => (fields(seen.span, columns, look), 0),
+            2 => (self.raw(seen.talk.unwrap_or(seen.span), columns, look), 0),
+            _ => (timing(seen.span, columns, look), 0),
         }
     }
 
@@ -182,14 +209,24 @@ impl Detail {
             .and_then(|body| body.as_deref())
     }
 
-    fn messages(&self, span: &Span, columns: usize, look: Look<'_>) -> Vec<Line<'static>> {
-        let Some(exchange) = span.exchanges.last() else {
-            let hint = "no message of its own: select an LM span (●)";
+    fn messages(
+        &self,
+        seen: Seen<'_>,
+        columns: usize,
+        look: Look<'_>,
+    ) -> (Vec<Line<'static>>, usize) {
+        let talk = seen.talk.unwrap_or(seen.span);
+        let Some(exchange) = talk.exchanges.last() else {
+            let hint = "no LM was called here yet";
             let mut out = vec![Line::styled(hint, look.style(Role::Dim)), Line::default()];
-            out.extend(fields(span, columns, look));
-            return out;
+            out.extend(fields(seen.span, columns, look));
+            return (out, 0);
         };
         let mut out = Vec::new();
+        if seen.talk.is_some() {
+            let words = format!("of {}, an LM call of {}", talk.name, seen.span.name);
+            out.extend(text::plain(&words, look.style(Role::Dim), columns));
+        }
         if let Some(request) = self.body(exchange, Part::Request) {
             for (role, content) in messages::of_request(request) {
                 out.extend(messages::lines(&role, &content, columns, look));
@@ -197,6 +234,7 @@ impl Detail {
         } else {
             out.push(Line::styled("reading…", look.style(Role::Dim)));
         }
+        let answer_at = out.len();
         if let Some(response) = self.body(exchange, Part::Response) {
             let answers = messages::of_response(response);
             for answer in &answers {
@@ -209,7 +247,7 @@ impl Detail {
         if let Some(error) = &exchange.error {
             out.extend(text::plain(error, look.style(Role::Error), columns));
         }
-        out
+        (out, answer_at)
     }
 
     fn raw(&self, span: &Span, columns: usize, look: Look<'_>) -> Vec<Line<'static>> {

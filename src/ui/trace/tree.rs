@@ -7,6 +7,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span as TextSpan};
 
+use super::detail::Seen;
 use crate::session::event::{AnswerSource, RunId, RunStatus};
 use crate::session::state::{Run, Span};
 use crate::theme::Role;
@@ -14,6 +15,9 @@ use crate::ui::keys::Act;
 use crate::ui::list::Selection;
 use crate::ui::look::Look;
 use crate::ui::text;
+
+/// Spans looked at for an LM call at most.
+const LOOKED_AT: usize = 2_000;
 
 /// The tree of one run.
 #[derive(Debug, Default)]
@@ -34,13 +38,14 @@ impl Tree {
         self.selection = Selection::default();
     }
 
-    /// The selected span.
-    pub(super) fn selected<'a>(&mut self, run: &'a Run) -> Option<&'a Span> {
+    /// The selected span, and the LM span whose messages tell about it.
+    pub(super) fn selected<'a>(&mut self, run: &'a Run) -> Option<Seen<'a>> {
         self.arrange(run);
-        self.order
-            .get(self.selection.at)
-            .and_then(|at| run.spans.get(*at))
-            .map(AsRef::as_ref)
+        let at = *self.order.get(self.selection.at)?;
+        let span = run.spans.get(at)?;
+        let silent = span.exchanges.is_empty() && span.kind != "lm";
+        let talk = if silent { talk(run, at) } else { None };
+        Some(Seen { span, talk })
     }
 
     /// Selects the row at this line of the screen.
@@ -196,6 +201,32 @@ impl Tree {
             look.lines(inner, &[Line::styled(words, look.style(Role::Dim))], buffer);
         }
     }
+}
+
+/// The first LM call inside the span at this place; beside it when there is none,
+/// as of an adapter.
+fn talk(run: &Run, at: usize) -> Option<&Span> {
+    let mut around = Some(at);
+    for _ in 0..3 {
+        let top = around?;
+        let inside = |span: &Span| {
+            let mut up = span.parent;
+            // A parent comes before its children, so this ends.
+            while let Some(place) = up.filter(|place| *place > top) {
+                up = run.spans.get(place).and_then(|it| it.parent);
+            }
+            up == Some(top)
+        };
+        let after = run.spans.iter().skip(top + 1).take(LOOKED_AT);
+        let found = after
+            .map(AsRef::as_ref)
+            .find(|span| !span.exchanges.is_empty() && inside(span));
+        if found.is_some() {
+            return found;
+        }
+        around = run.spans.get(top).and_then(|span| span.parent);
+    }
+    None
 }
 
 fn title(run: &Run) -> String {
