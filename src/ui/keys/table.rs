@@ -57,7 +57,7 @@ pub(crate) const TABLE: &[Binding] = &[
     on(Scope::Editor, &["Enter"], Act::Submit, "run", "Run the cell when it is complete, else a new line"),
     on(Scope::Editor, &["F9", "Ctrl-Enter"], Act::Run, "", "Run the cell as it is"),
     on(Scope::Editor, &["Alt-Enter", "Shift-Enter", "Ctrl-J"], Act::Newline, "new line", "New line"),
-    on(Scope::Editor, &["Tab"], Act::Complete, "complete", "Complete, or indent"),
+    on(Scope::Editor, &["Tab"], Act::Complete, "", "Complete, or indent"),
     on(Scope::Editor, &["Esc", "Shift-Tab"], Act::Back, "cells", "To the cells and panes"),
     on(Scope::Editor, &["PageUp"], Act::PageUp, "", "Scroll the cells up"),
     on(Scope::Editor, &["PageDown"], Act::PageDown, "", "Scroll the cells down"),
