@@ -41,6 +41,7 @@ fn carry_package() -> std::io::Result<()> {
     let entry = |file: &PathBuf| {
         println!("cargo:rerun-if-changed={}", file.display());
         let name = file.strip_prefix(&package).unwrap_or(Path::new(""));
+        let (name, file) = (name.to_string_lossy(), file.to_string_lossy());
         format!("    ({name:?}, include_bytes!({file:?})),\n")
     };
     let entries: String = files.iter().map(entry).collect();

@@ -114,13 +114,14 @@ mod tests {
 
     #[test]
     fn percent_lines_cut_and_markdown_loses_its_hashes() {
+        use PieceKind::{Markdown, Python};
+
         let text = "# %% [markdown]\n# # Title\n# text\n# %%\nx = 1\n# %% second\n\nx\n";
         let pieces = python(text);
         let kinds: Vec<_> = pieces
             .iter()
             .map(|piece| (piece.kind, piece.line))
             .collect();
-        use PieceKind::{Markdown, Python};
         assert_eq!(kinds, [(Markdown, 2), (Python, 5), (Python, 8)]);
         assert_eq!(pieces[0].source, "# Title\ntext");
     }
