@@ -18,6 +18,8 @@ mod demo;
 mod doctor;
 mod exec;
 mod gateway;
+#[cfg(feature = "worker")]
+mod kernel;
 mod protocol;
 mod pty;
 mod readme;

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from . import serialize
-from .errors import Refusal, first_line, unknown
+from .errors import Refusal, first_line, near_matches, unknown
 from .kernel import shell
 from .protocol import DatasetDef
 
@@ -121,8 +121,7 @@ def shuffle_labels(dataset: DatasetDef, seed: int) -> DatasetDef:
 
 def _read(path: Path) -> list[dict[str, Any]]:
     if not path.is_file():
-        folder = path.parent if path.parent.is_dir() else Path(".")
-        raise unknown("file", str(path), [str(p) for p in folder.glob("*.*")][:200])
+        raise _no_file(path)
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -145,6 +144,17 @@ def _read(path: Path) -> list[dict[str, Any]]:
         f"`{path}` is not a .jsonl, .json or .csv file",
         hint="save the examples as JSON lines, one object a line",
         path=str(path),
+    )
+
+
+def _no_file(path: Path) -> Refusal:
+    """Near matches by stem: that two files end in `.jsonl` makes them no neighbours."""
+    folder = path.parent if path.parent.is_dir() else Path(".")
+    stems = {file.stem: str(file) for file in list(folder.glob("*.*"))[:200]}
+    near = [stems[stem] for stem in near_matches(path.stem, stems)]
+    hint = f"did you mean `{near[0]}`?" if near else f"paths are relative to `{Path.cwd()}`"
+    return Refusal(
+        "unknown_file", f"there is no file `{path}`", hint=hint, near=near, path=str(path)
     )
 
 

@@ -115,6 +115,14 @@ def _make() -> Any:
         def _showtraceback(self, etype: Any, evalue: Any, stb: list[str]) -> None:
             self.last_traceback = stb
 
+        def showtraceback(self, *args: Any, **kwargs: Any) -> None:
+            # Nobody reads the frames of a cell they stopped, and drawing them takes long.
+            kind = sys.exc_info()[0]
+            if kind is not None and issubclass(kind, (KeyboardInterrupt, asyncio.CancelledError)):
+                self.last_traceback = [kind.__name__]
+                return
+            super().showtraceback(*args, **kwargs)
+
         def enable_gui(self, gui: Any = None) -> None:
             pass
 

@@ -22,7 +22,7 @@ def run_cell(arguments: dict[str, Any], job: Job) -> dict[str, Any]:
     kernel = shell.get()
     kernel.last_traceback = []
     if arguments.get("file"):
-        _stand_in(str(arguments["file"]), arguments.get("argv"), kernel.user_ns)
+        _stand_in(str(arguments["file"]), arguments.get("argv"), kernel)
     _dspex.cell_began(job.cell or 0, job.run or 0)
     error: BaseException | None = None
     try:
@@ -39,6 +39,7 @@ def run_cell(arguments: dict[str, Any], job: Job) -> dict[str, Any]:
         described["traceback"] = shell.traceback_of(error)
         if answer["status"] == "interrupted":
             described["class"] = "interrupted"
+            described["message"] = "stopped by the user"
         answer["error"] = described
         streams.flush()
         streams.emit({"output": "error", "error": described})
@@ -48,14 +49,15 @@ def run_cell(arguments: dict[str, Any], job: Job) -> dict[str, Any]:
     return answer
 
 
-def _stand_in(file: str, argv: Any, space: dict[str, Any]) -> None:
+def _stand_in(file: str, argv: Any, kernel: Any) -> None:
     """Give a script what it would have when started by itself."""
     more = [argv] if isinstance(argv, str) else list(argv or [])
     sys.argv = [file, *more]
-    folder = os.path.dirname(file)
+    path = os.path.abspath(file)
+    folder = os.path.dirname(path)
     if folder not in sys.path:
         sys.path.insert(0, folder)
-    space["__file__"] = file
+    kernel.user_ns["__file__"] = kernel.user_ns_hidden["__file__"] = path
 
 
 def _end_cell() -> None:

@@ -164,6 +164,13 @@ impl Composer<'_> {
     fn choice(&self, field: &Field) -> (Value, String) {
         let choices = field.choices();
         let names: Vec<String> = choices.iter().map(|value| plain(value)).collect();
+        if let Some(place) = choice::spoken_out(&self.question, &names)
+            && !self.refuted(&field.name, &names)
+            && let Some(value) = choices.get(place)
+        {
+            let why = format!("The input itself says {}.", plain(value));
+            return ((*value).clone(), why);
+        }
         let learned = self
             .neighbours
             .vote(&field.name)
@@ -186,6 +193,16 @@ impl Composer<'_> {
             plain(&guess)
         );
         (guess, why)
+    }
+
+    /// Whether a demonstration says one label and means another.
+    fn refuted(&self, field: &str, labels: &[String]) -> bool {
+        self.prompt.demos.iter().any(|demo| {
+            let said = choice::spoken_out(&super::prompt::join(&demo.inputs), labels)
+                .and_then(|place| labels.get(place));
+            let meant = demo.outputs.get(field).map(plain);
+            matches!((said, meant), (Some(said), Some(meant)) if *said != meant)
+        })
     }
 
     fn text(&self, field: &Field) -> (String, String) {

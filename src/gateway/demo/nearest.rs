@@ -134,7 +134,8 @@ impl<'a> Neighbours<'a> {
     /// The value of a demonstration whose inputs say the same in the same words.
     pub fn twin(&self, field: &str) -> Option<Taken> {
         let (likeness, value, place) = self.values(field).next()?;
-        (likeness > 0.98).then(|| self.taken(value, likeness, place))
+        // A long context with one other word in the question is another question.
+        (likeness > 0.9999).then(|| self.taken(value, likeness, place))
     }
 
     /// Whether the demonstrations treat a text field as a label: short values

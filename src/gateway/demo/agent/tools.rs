@@ -173,7 +173,7 @@ pub fn call(tool: &Tool, question: &str) -> ToolCall {
         if !optional {
             arguments.insert(
                 name.clone(),
-                argument(name, schema, question, &mut numbers, &mut names),
+                argument(name, schema, tool, question, &mut numbers, &mut names),
             );
         }
     }
@@ -186,6 +186,7 @@ pub fn call(tool: &Tool, question: &str) -> ToolCall {
 fn argument(
     name: &str,
     schema: &Value,
+    tool: &Tool,
     question: &str,
     numbers: &mut impl Iterator<Item = f64>,
     names: &mut impl Iterator<Item = String>,
@@ -235,11 +236,16 @@ fn argument(
             }
         }
         Some("object") => json!({}),
-        _ => Value::String(string(name, question, names)),
+        _ => Value::String(string(name, tool, question, names)),
     }
 }
 
-fn string(name: &str, question: &str, names: &mut impl Iterator<Item = String>) -> String {
+fn string(
+    name: &str,
+    tool: &Tool,
+    question: &str,
+    names: &mut impl Iterator<Item = String>,
+) -> String {
     let lower = name.to_lowercase();
     let is = |words: &[&str]| lower.split('_').any(|word| words.contains(&word));
     if is(&["expression", "expr", "formula", "equation", "calculation"]) {
@@ -261,7 +267,14 @@ fn string(name: &str, question: &str, names: &mut impl Iterator<Item = String>) 
         Some(kind) => extract::all(question, kind).into_iter().next(),
     };
     found.unwrap_or_else(|| {
-        let words = summary::keywords(question, 3);
+        // Words the tool itself is described with ask for it; the others say about what.
+        let about = format!("{} {}", tool.name.replace('_', " "), tool.description);
+        let mut words = summary::keywords(question, 6);
+        let fresh = |word: &String| text::shared_words(word, &about) == 0;
+        if words.iter().any(fresh) {
+            words.retain(fresh);
+        }
+        words.truncate(3);
         if words.is_empty() {
             question.trim().to_owned()
         } else {
@@ -298,6 +311,16 @@ mod tests {
             call,
             Some(("get_weather".to_owned(), json!({"city": "Tokyo"})))
         );
+    }
+
+    #[test]
+    fn words_of_the_tool_are_not_its_arguments() {
+        let tools = listed(
+            "(1) stock_of, whose description is <desc>How many of a device are in stock.</desc>. It takes arguments {'device': {'type': 'string'}}.",
+        );
+        let call = next(&tools, "How many of the osprey are in stock?", &[]);
+        let arguments = call.map(|call| Value::Object(call.arguments));
+        assert_eq!(arguments, Some(json!({"device": "osprey"})));
     }
 
     #[test]

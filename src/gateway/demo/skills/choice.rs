@@ -80,6 +80,19 @@ const ASSOCIATED: &[(&str, &str)] = &[
     ("question", "what how why when where who which"),
 ];
 
+/// The one label a text names word for word; `None` if it names none or several.
+pub fn spoken_out(input: &str, labels: &[String]) -> Option<usize> {
+    let words = text::words(input);
+    let mut named = labels.iter().enumerate().filter(|(_, label)| {
+        let name = text::words(&label.replace(['_', '-'], " "));
+        !text::content_words(label).is_empty()
+            && !name.is_empty()
+            && words.windows(name.len()).any(|part| part == name)
+    });
+    let (place, _) = named.next()?;
+    named.next().is_none().then_some(place)
+}
+
 /// The label whose name, or the words associated with it, the text speaks for;
 /// `None` when nothing does.
 pub fn by_name(text: &str, labels: &[String]) -> Option<(usize, Finding)> {
