@@ -7,6 +7,7 @@ kernel's life.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import contextlib
 import importlib
@@ -21,7 +22,8 @@ from . import streams
 from .loop import KernelLoop
 
 _shell: Any = None
-_OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+# IPython shortens what stands before it to `~` where it can.
+_OURS = f"{os.sep}{__name__.partition('.')[0]}{os.sep}"
 PREDICTION = "application/vnd.dspex.prediction+json"
 
 
