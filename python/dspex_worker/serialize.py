@@ -41,6 +41,14 @@ def dumps(value: Any) -> bytes:
     return json.dumps(clean, ensure_ascii=False, allow_nan=False).encode()
 
 
+def dumps_flat(values: dict[str, Any]) -> bytes:
+    """The JSON of names and scalars (`short`), without a walk through them."""
+    if orjson is not None:
+        with contextlib.suppress(TypeError, ValueError):
+            return orjson.dumps(values)
+    return dumps(values)
+
+
 def loads(data: bytes | str) -> Any:
     """The value of a JSON text."""
     if orjson is not None:

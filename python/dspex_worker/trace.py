@@ -89,7 +89,7 @@ def _make_wrapper(active: Any, get_start: Any, get_end: Any) -> Callable[[Any], 
         kind, name = describe(instance, fn)
         inputs = None
         if kind in ("module", "tool"):
-            inputs = serialize.dumps(_small_inputs(args, kwargs))
+            inputs = serialize.dumps_flat(_small_inputs(args, kwargs))
         elif kind == "lm":
             own = getattr(instance, "kwargs", None) or {}
             rollout = kwargs.get("rollout_id", own.get("rollout_id"))
@@ -118,7 +118,7 @@ def _make_wrapper(active: Any, get_start: Any, get_end: Any) -> Callable[[Any], 
             _lm_calls.pop(span, None)
         outputs = None
         if error is None and kind in ("module", "tool", "evaluate"):
-            outputs = serialize.dumps(_small_outputs(result))
+            outputs = serialize.dumps_flat(_small_outputs(result))
         span_end(span, outputs, None if error is None else one_line(error))
         for callback in users:
             try:

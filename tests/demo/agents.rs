@@ -1,3 +1,5 @@
+//! Agents: tools chosen, called and read back.
+
 use pretty_assertions::assert_eq;
 
 use super::{Value, json, message, section, text};

@@ -1,3 +1,5 @@
+//! Answers by skill, in every output type.
+
 use std::collections::BTreeSet;
 
 use pretty_assertions::assert_eq;

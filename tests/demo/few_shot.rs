@@ -1,3 +1,5 @@
+//! Learning from demonstrations, and from wrong ones not.
+
 use super::{Value, ask, dataset, json, section};
 
 const TEAMS: [&str; 4] = ["falcon", "heron", "otter", "badger"];

@@ -1,3 +1,5 @@
+//! Requests that are no requests: answered, never a panic.
+
 use proptest::prelude::*;
 
 use super::{DemoRequest, Value, ask, json, recorded, respond, stream};

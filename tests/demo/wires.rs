@@ -1,3 +1,5 @@
+//! Each wire format, whole and streamed.
+
 use super::{DemoRequest, Value, ask, json, recorded, section, stream, text};
 
 /// Where each format keeps its text.
