@@ -53,15 +53,11 @@ impl Lines {
 
     /// The lines as they are read.
     fn text(&self) -> String {
-        self.asked
-            .iter()
-            .map(|(operation, arguments)| {
-                format!(
-                    "{}\n",
-                    json!({"operation": operation, "arguments": arguments})
-                )
-            })
-            .collect()
+        let line = |(operation, arguments): &(String, Value)| {
+            json!({"operation": operation, "arguments": arguments}).to_string()
+        };
+        let lines: Vec<String> = self.asked.iter().map(line).collect();
+        lines.join("\n") + "\n"
     }
 
     /// Runs them in a session of their own.
