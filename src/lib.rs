@@ -12,6 +12,7 @@ pub mod config;
 pub mod doctor;
 pub mod gateway;
 pub mod highlight;
+pub mod logging;
 pub mod operation;
 pub mod paths;
 pub mod protocol;
@@ -28,5 +29,6 @@ pub mod worker;
 pub fn run() -> std::process::ExitCode {
     // First thing of all: a child of the same user must not read our environment.
     gateway::harden();
+    logging::start();
     cli::main(std::env::args_os())
 }

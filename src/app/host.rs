@@ -165,7 +165,9 @@ impl Host for CoreHost {
                 };
                 let _ = self.tx.send(Message::InputWanted(wanted));
             }
-            WorkerEvent::Log { level, text } => tracing::info!(level, text, "worker"),
+            WorkerEvent::Log { level, text } => {
+                tracing::info!(level, text = %self.gateway.redact(&text), "worker");
+            }
         }
     }
 
@@ -193,7 +195,7 @@ impl Host for CoreHost {
 
     fn output(&self, worker: u32, stderr: bool, text: &str) {
         let Some(scope) = self.shared().running else {
-            tracing::info!(worker, stderr, text, "worker output");
+            tracing::info!(worker, stderr, text = %self.gateway.redact(text), "output");
             return;
         };
         let output = Output::Stream {
