@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help run test setup sandbox build worker lint lint-python lint-rust test-rust test-python bench lock
+.PHONY: help run test setup sandbox build worker lint lint-python lint-rust test-rust test-python bench sessions lock
 
 VENV := $(abspath python/.venv)
 FEATURES := --features worker
@@ -85,6 +85,9 @@ test-python:
 
 bench: build ## Measure the workbench beside its rivals, on this machine.
 	@$(TARGET)/release/dspex-tui bench
+
+sessions: build ## Record the worked sessions in sessions/ anew, on the demo LM.
+	@sessions/record.sh $(TARGET)/release/dspex-tui
 
 lock: ## Write the lock files anew from python/requirements*.in (needs uv).
 	@command -v uv >/dev/null || { echo "lock: uv is missing. Type: pipx install uv" >&2; exit 1; }

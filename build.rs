@@ -32,7 +32,10 @@ fn carry_package() -> std::io::Result<()> {
             let path = entry?.path();
             if path.is_dir() {
                 folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "py") {
+            } else if path
+                .extension()
+                .is_some_and(|extension| extension == "py" || extension == "jsonl")
+            {
                 files.push(path);
             }
         }

@@ -28,5 +28,6 @@ mod script;
 mod session;
 mod setup;
 mod tidy;
+mod worked;
 #[cfg(feature = "worker")]
 mod worker;

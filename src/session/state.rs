@@ -200,6 +200,29 @@ impl Totals {
     }
 }
 
+impl Run {
+    /// Its spans in the order of a tree: each followed by what it called, the
+    /// calls of one parent in order of start. Calls of several threads, which
+    /// interleave in time, stay with their own parents.
+    pub fn tree(&self) -> Vec<&Span> {
+        let mut children = vec![Vec::new(); self.spans.len()];
+        let mut roots = Vec::new();
+        for (idx, span) in self.spans.iter().enumerate() {
+            match span.parent.and_then(|parent| children.get_mut(parent)) {
+                Some(siblings) => siblings.push(idx),
+                None => roots.push(idx),
+            }
+        }
+        let mut ordered = Vec::with_capacity(self.spans.len());
+        let mut next: Vec<usize> = roots.into_iter().rev().collect();
+        while let Some(idx) = next.pop() {
+            ordered.extend(self.spans.get(idx).map(|span| &**span));
+            next.extend(children.get(idx).into_iter().flatten().rev());
+        }
+        ordered
+    }
+}
+
 impl SessionState {
     /// Applies one event. Total: an event that refers to something unknown
     /// changes what it can and never fails.

@@ -125,7 +125,7 @@ fn write_run(run: &Run, out: &mut impl Write) -> io::Result<()> {
 }
 
 fn write_calls(run: &Run, out: &mut impl Write) -> io::Result<()> {
-    for span in &run.spans {
+    for span in run.tree() {
         write_span(span, out)?;
     }
     for progress in &run.progress {
