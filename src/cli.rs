@@ -6,9 +6,9 @@
 
 mod exec;
 mod gateway;
+mod lines;
 mod open;
 mod replay;
-mod script;
 mod sessions;
 
 use std::ffi::OsString;

@@ -24,6 +24,7 @@ pub use complete::{Candidate, complete};
 pub use context::{Context, ProgramNames};
 pub use help::{PaletteEntry, help_text, palette_entries, readme_table, usage};
 pub use local::Local;
+pub(crate) use local::duration;
 pub use table::TABLE;
 
 /// One row of the table.

@@ -1,1 +1,41 @@
-//! The line REPL: rustyline over the same core and commands.
+//! The line REPL: the same core and commands as the full screen, on a plain
+//! terminal or from a pipe.
+//!
+//! [`script`] reads cells and commands from standard input; on a terminal
+//! `prompt` does, with history and completion. Data goes to standard output,
+//! everything else to standard error.
+
+pub mod driver;
+pub mod format;
+pub mod printer;
+mod script;
+pub mod source;
+
+use std::io::IsTerminal as _;
+use std::process::ExitCode;
+
+use crate::app::Core;
+use driver::Driver;
+use printer::{Printer, Results};
+
+pub(crate) use script::signal_code;
+
+/// How the REPL behaves.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options {
+    /// Go on after an error when the input is no terminal.
+    pub keep_going: bool,
+}
+
+/// Whether a person sits at both ends.
+pub fn is_interactive() -> bool {
+    std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
+}
+
+/// Runs the REPL to its end. Exit code 0; 1 when something failed in a script;
+/// 128 and the number of a signal that ended it.
+pub async fn run(mut core: Core, options: Options) -> ExitCode {
+    core.warm_up();
+    let driver = Driver::new(core, Printer::standard(Results::Output));
+    script::run(driver, options).await
+}

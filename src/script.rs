@@ -1,103 +1,210 @@
-//! `dspex-tui run FILE`: a script as a session.
+//! `run FILE`: a script as a recorded session.
 //!
-//! A `.py` file is one cell, or several where it has `# %%` lines; any other
-//! file is a command script: `:commands` and Python statements. Each cell goes
-//! through `run_cell` or `command`, so a script is recorded, traced and replayed
-//! like anything typed. What the script prints goes to standard output as it
-//! comes; everything else to standard error. Stops at the first error.
+//! Reads a `.py` file, plain or with `# %%` cells, or a command script; runs
+//! each cell through the core and stops at the first error with `FILE:LINE`.
+//! Standard output carries what the script prints and nothing else.
 
-mod print;
-pub mod split;
+mod cells;
+mod place;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
 
-use serde_json::json;
-
-pub use print::Printer;
-use split::{Piece, PieceKind};
+use serde_json::{Map, Value};
 
 use crate::app::Core;
-use crate::protocol::error::OperationError;
-use crate::session::event::{CellId, RunStatus};
+use crate::protocol::error::{OperationError, near_matches};
+use crate::repl::driver::{Driver, Ending};
+use crate::repl::format;
+use crate::repl::printer::{Printer, Results};
+use crate::repl::source::{Entry, EntryKind};
+use crate::session::state::Totals;
 
-/// Runs a file in the core's session. True when every cell ended well.
-///
-/// # Errors
-/// When the file cannot be read, or there is no kernel to run it in.
-pub async fn run(
-    core: &mut Core,
-    file: &Path,
-    args: &[String],
-    printer: &mut Printer,
-) -> Result<bool, OperationError> {
-    let text = std::fs::read_to_string(file).map_err(|error| {
-        let message = format!("`{}` cannot be read: {error}", file.display());
-        OperationError::invalid("unreadable_file", message)
-            .hint("name a `.py` file or a command script")
-    })?;
-    let is_python = file.extension().is_some_and(|extension| extension == "py");
-    let pieces = if is_python {
-        split::python(&text)
-    } else {
-        split::commands(&text)
-    };
-    let path = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
-    for piece in pieces {
-        let ok = run_piece(core, &piece, &path, args, printer).await?;
-        if !ok {
-            printer.remark(&format!("{}:{}: stopped here", file.display(), piece.line));
-            return Ok(false);
-        }
-    }
-    Ok(true)
+/// A script that has been read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Script {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What there is to run, in order.
+    pub entries: Vec<Entry>,
+    /// It is Python, and standard output is its own.
+    pub is_python: bool,
 }
 
-async fn run_piece(
-    core: &mut Core,
-    piece: &Piece,
-    file: &Path,
-    args: &[String],
-    printer: &mut Printer,
-) -> Result<bool, OperationError> {
-    let cell = CellId(core.state().issued.cells + 1);
-    let handle = core.handle();
-    let answer = match piece.kind {
-        PieceKind::Command => handle.submit("command", json!({"line": piece.source})),
-        PieceKind::Markdown => handle.submit(
-            "run_cell",
-            json!({"source": piece.source, "kind": "markdown"}),
-        ),
-        PieceKind::Python => {
-            // As many blank lines before the cell as stand before it in the file,
-            // so that tracebacks name the file's own lines.
-            let source = format!("{}{}", "\n".repeat(piece.line - 1), piece.source);
-            handle.submit(
-                "run_cell",
-                json!({"source": source, "file": file, "argv": args}),
-            )
-        }
-    };
-    let mut answer = std::pin::pin!(answer);
-    let answered = loop {
-        tokio::select! {
-            biased;
-            answered = &mut answer => break answered,
-            message = core.next() => {
-                core.dispatch(message);
-                printer.show(core.state(), cell);
+impl Script {
+    /// Reads a script and cuts it into cells.
+    ///
+    /// # Errors
+    /// `unknown_file` with near matches, `unreadable_file`, `unknown_script_kind`.
+    pub fn read(path: &Path) -> Result<Self, OperationError> {
+        let ending = path.extension().and_then(|ending| ending.to_str());
+        let is_python = match ending {
+            Some("py") => true,
+            None | Some("dspex" | "txt") => false,
+            _ => {
+                let message = format!("`{}` is not a script", path.display());
+                return Err(
+                    OperationError::invalid("unknown_script_kind", message).hint(
+                        "name a Python file `.py` and a script of commands and Python `.dspex`",
+                    ),
+                );
             }
-        }
-    };
-    core.settle();
-    printer.show(core.state(), cell);
-    printer.end_cell();
-    match answered {
-        Ok(Ok(_)) => {}
-        // A command that failed has shown its error as its cell's output.
-        Ok(Err(error)) if core.state().session.cell(cell).is_none() => return Err(error),
-        Ok(Err(_)) => return Ok(false),
-        Err(_) => return Err(OperationError::internal("the workbench is shutting down")),
+        };
+        let bytes = std::fs::read(path).map_err(|error| unreadable(path, &error))?;
+        let text = String::from_utf8(bytes).map_err(|_| {
+            let message = format!("`{}` is not UTF-8 text", path.display());
+            OperationError::invalid("unreadable_file", message)
+        })?;
+        let text = text
+            .strip_prefix('\u{feff}')
+            .unwrap_or(&text)
+            .replace("\r\n", "\n");
+        let entries = if is_python {
+            cells::of_python(&text)
+        } else {
+            cells::of_commands(&text)
+        };
+        Ok(Self {
+            path: path.to_path_buf(),
+            entries,
+            is_python,
+        })
     }
-    let status = core.state().session.cell(cell).map(|cell| cell.status);
-    Ok(status == Some(RunStatus::Ok))
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> OperationError {
+    if error.kind() != std::io::ErrorKind::NotFound {
+        let message = format!("`{}` cannot be read: {error}", path.display());
+        return OperationError::invalid("unreadable_file", message);
+    }
+    let folder = match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    };
+    let names: Vec<String> = std::fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .take(1000)
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
+    let wanted = path.file_name().unwrap_or_default().to_string_lossy();
+    let near = near_matches(&wanted, names.iter().map(String::as_str));
+    let message = format!("there is no file `{}`", path.display());
+    OperationError::invalid("unknown_file", message)
+        .near(near)
+        .hint("give the path of a `.py` file or of a command script")
+}
+
+/// Runs a script to its end and closes the session. Exit code 0; 1 after an
+/// error; what `sys.exit` says; 130 interrupted; 128 and the number of a signal.
+pub async fn run(mut core: Core, script: &Script, arguments: &[String]) -> ExitCode {
+    core.warm_up();
+    let results = if script.is_python {
+        Results::Error
+    } else {
+        Results::Output
+    };
+    let mut driver = Driver::new(core, Printer::standard(results));
+    driver.sums = false;
+    let mut with_cells = Map::new();
+    let path = std::path::absolute(&script.path).unwrap_or_else(|_| script.path.clone());
+    with_cells.insert("file".to_owned(), path.display().to_string().into());
+    if !arguments.is_empty() {
+        with_cells.insert(
+            "argv".to_owned(),
+            arguments.iter().map(String::as_str).collect::<Value>(),
+        );
+    }
+    driver.with_cells(with_cells);
+    let begun = Instant::now();
+    let mut places = place::Places::default();
+    let before = driver.last_run();
+    let mut cells = 0;
+    let mut code = 0;
+    for entry in &script.entries {
+        places.remember(entry);
+        cells += usize::from(entry.kind != EntryKind::Markdown);
+        let ending = driver.run(entry).await;
+        code = match ending {
+            Ending::Done => continue,
+            Ending::Failed(error) => {
+                let line = places.line_of(&error, entry);
+                let text = format!("{}:{line}: {}", script.path.display(), first_line(&error));
+                driver.printer.say(&crate::sanitize::one_line(&text));
+                1
+            }
+            Ending::Screen(_) => {
+                let text = format!(
+                    "{}:{}: note: `{}` is for the full-screen workbench",
+                    script.path.display(),
+                    entry.line,
+                    entry.source
+                );
+                driver.printer.say(&text);
+                continue;
+            }
+            Ending::Interrupted => 130,
+            Ending::Exit(code) => code,
+            Ending::Quit | Ending::Closed => 0,
+            Ending::Signal(number) => crate::repl::signal_code(number),
+        };
+        break;
+    }
+    let ms = begun.elapsed().as_secs_f64() * 1e3;
+    let totals = driver.totals_since(before);
+    let summary = summary(&mut driver, cells, &totals, ms);
+    driver.printer.whisper(&summary);
+    driver.close().await;
+    ExitCode::from(code)
+}
+
+fn first_line(error: &OperationError) -> String {
+    let line = error.message.lines().next().unwrap_or_default();
+    if error.traceback.is_empty() {
+        line.to_owned()
+    } else {
+        format!("{}: {line}", error.kind)
+    }
+}
+
+/// `session ID · 3 cells · 12 calls · … · replay it: dspex-tui replay ID`.
+fn summary(driver: &mut Driver, cells: usize, totals: &Totals, ms: f64) -> String {
+    let state = driver.core().state();
+    let mut parts = Vec::new();
+    if !state.session_id.is_empty() {
+        parts.push(format!("session {}", state.session_id));
+    }
+    parts.push(format!(
+        "{cells} {}",
+        if cells == 1 { "cell" } else { "cells" }
+    ));
+    let calls = format::calls(totals, ms);
+    parts.push(calls.unwrap_or_else(|| crate::command::duration(ms)));
+    if !state.session_id.is_empty() {
+        parts.push(format!("replay it: dspex-tui replay {}", state.session_id));
+    }
+    parts.join(" · ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// R125: a file that is not there names its neighbours.
+    #[test]
+    fn wrong_files_say_what_to_do() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("script.py"), "x").unwrap();
+        let error = Script::read(&dir.path().join("scrip.py")).unwrap_err();
+        assert_eq!(error.recovery.near, ["script.py"]);
+        let error = Script::read(&dir.path().join("notes.pdf")).unwrap_err();
+        assert!(error.recovery.hint.contains(".dspex"), "{error:?}");
+        let error = Script::read(&std::env::temp_dir()).unwrap_err();
+        assert_eq!(error.kind, "unreadable_file");
+        std::fs::write(dir.path().join("latin.py"), [0xe9]).unwrap();
+        let error = Script::read(&dir.path().join("latin.py")).unwrap_err();
+        assert!(error.message.contains("UTF-8"), "{error}");
+    }
 }

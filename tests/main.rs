@@ -23,6 +23,7 @@ mod kernel;
 mod protocol;
 mod pty;
 mod readme;
+mod repl;
 mod screen;
 mod script;
 mod session;

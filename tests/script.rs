@@ -120,3 +120,38 @@ fn a_missing_file_leaves_no_session() {
     assert!(outcome.stderr.contains("there is no file"));
     assert_eq!(home.dspex(&["sessions"]).success().trim(), "none");
 }
+
+/// R125: the line is that of the innermost frame in the script, whatever its cell.
+#[test]
+fn an_error_in_an_earlier_cell_is_named_there() {
+    let home = Home::new();
+    let script = "# %%\nprint('one')\n# %% [markdown]\n# text\n# %%\n\ndef f():\n    return 1 / 0\n\
+                  # %%\nf()\n# %%\nprint('never')\n";
+    std::fs::write(home.work().join("cells.py"), script).unwrap();
+    let outcome = home.dspex(&["run", "cells.py"]);
+    assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(1), "one\n"));
+    let place = "cells.py:8: ZeroDivisionError: division by zero";
+    assert!(outcome.stderr.contains(place), "{}", outcome.stderr);
+}
+
+#[test]
+fn a_script_may_choose_its_exit_code() {
+    let home = Home::new();
+    std::fs::write(home.work().join("exit.py"), "import sys\nsys.exit(3)\n").unwrap();
+    let outcome = home.dspex(&["run", "exit.py"]);
+    assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(3), ""));
+    assert!(!outcome.stderr.contains("Traceback"), "{}", outcome.stderr);
+}
+
+/// A near name is offered, and what a command answers is data.
+#[test]
+fn a_wrong_file_name_has_neighbours() {
+    let home = Home::new();
+    std::fs::write(home.work().join("train.py"), "").unwrap();
+    let outcome = home.dspex(&["run", "trian.py"]);
+    assert!(
+        outcome.stderr.contains("did you mean: train.py"),
+        "{}",
+        outcome.stderr
+    );
+}

@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use super::{Cassette, Cli, Command, Common, DoctorArgs, exec, gateway, replay, script, sessions};
+use super::{Cassette, Cli, Command, Common, DoctorArgs, exec, gateway, lines, replay, sessions};
 use crate::app::{CoreOptions, SessionChoice};
 use crate::bench;
 use crate::gateway::{CassetteMode, Fault, GatewayOptions};
@@ -16,7 +16,7 @@ pub(super) async fn run(cli: Cli) -> ExitCode {
         Some(Command::Exec(args)) => exec::run(args, &cli.common).await,
         Some(Command::Sessions(args)) => sessions::run(args, &cli.common),
         Some(Command::Doctor(args)) => doctor(args, &cli.common).await,
-        Some(Command::Run(args)) => script::run(args, &cli.common).await,
+        Some(Command::Run(args)) => lines::run(args, &cli.common).await,
         Some(Command::Gateway(args)) => gateway::run(args, &cli.common).await,
         Some(Command::Replay(args)) if args.plain || args.json => replay::print(&args, &cli.common),
         Some(Command::Bench(args)) => {
@@ -36,8 +36,8 @@ pub(super) async fn run(cli: Cli) -> ExitCode {
             Ok(reader) => screen(&cli.common, Some(reader.dir().to_path_buf())).await,
             Err(error) => complain_about(&error, 1),
         },
+        Some(Command::Repl(args)) => lines::repl(args, &cli.common).await,
         None => screen(&cli.common, None).await,
-        _ => complain("this part is not built yet", 2),
     }
 }
 

@@ -1,0 +1,338 @@
+//! Runs one entry after another through the core and prints what comes of it.
+//!
+//! Shared by the prompt, scripts from a pipe, and `run FILE`. Owns interrupts
+//! and the meaning of each end; reads no input of its own.
+
+use std::time::Instant;
+
+use serde_json::{Map, Value, json};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+
+use super::format;
+use super::printer::Printer;
+use super::source::{Entry, EntryKind};
+use crate::app::{Core, InputWanted, Message, OperationResult};
+use crate::command::{self, Context, Parsed, ScreenAction};
+use crate::protocol::error::{ErrorClass, OperationError};
+use crate::session::event::RunId;
+use crate::session::state::Totals;
+
+/// How an entry ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Ending {
+    /// Well.
+    Done,
+    /// With an error, which is printed already.
+    Failed(Box<OperationError>),
+    /// The person stopped it.
+    Interrupted,
+    /// The script ends itself with this code (`sys.exit`).
+    Exit(u8),
+    /// `:quit`.
+    Quit,
+    /// A command of the full screen: nothing was done.
+    Screen(ScreenAction),
+    /// Nobody reads the output any more.
+    Closed,
+    /// This signal asks the process to end.
+    Signal(i32),
+}
+
+/// A core with its output on plain streams.
+pub struct Driver {
+    core: Core,
+    /// Where everything is printed.
+    pub printer: Printer,
+    signals: Option<Signals>,
+    /// Who answers `input()`.
+    asker: Option<mpsc::UnboundedSender<InputWanted>>,
+    /// Further arguments of each cell: `file`, `argv`.
+    cell_arguments: Map<String, Value>,
+    /// Print the sum of LM calls after each entry.
+    pub sums: bool,
+}
+
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(this: &mut Option<Self>) -> i32 {
+        let Some(signals) = this else {
+            return std::future::pending().await;
+        };
+        tokio::select! {
+            Some(()) = signals.interrupt.recv() => libc::SIGINT,
+            Some(()) = signals.terminate.recv() => libc::SIGTERM,
+            Some(()) = signals.hangup.recv() => libc::SIGHUP,
+            else => std::future::pending().await,
+        }
+    }
+}
+
+/// What the driver waited for.
+enum Step {
+    Answer(OperationResult),
+    Message(Message),
+    Signal(i32),
+}
+
+impl Driver {
+    /// A driver of this core. Catches SIGINT, SIGTERM and SIGHUP from here on.
+    pub fn new(core: Core, mut printer: Printer) -> Self {
+        printer.skip(&core.state().session);
+        Self {
+            core,
+            printer,
+            signals: Signals::new().ok(),
+            asker: None,
+            cell_arguments: Map::new(),
+            sums: true,
+        }
+    }
+
+    /// Sends each call of `input()` here.
+    pub fn ask_through(&mut self, asker: mpsc::UnboundedSender<InputWanted>) {
+        self.asker = Some(asker);
+    }
+
+    /// Passes `arguments` with every cell.
+    pub fn with_cells(&mut self, arguments: Map<String, Value>) {
+        self.cell_arguments = arguments;
+    }
+
+    /// The core.
+    pub fn core(&mut self) -> &mut Core {
+        &mut self.core
+    }
+
+    /// Stops the workers and closes the session.
+    pub async fn close(self) {
+        self.core.close().await;
+    }
+
+    /// Takes in whatever happens until `future` is done, printing it.
+    pub async fn attend<F: Future>(&mut self, future: F) -> Result<F::Output, i32> {
+        let mut future = std::pin::pin!(future);
+        loop {
+            tokio::select! {
+                biased;
+                output = &mut future => return Ok(output),
+                signal = Signals::next(&mut self.signals) => return Err(signal),
+                message = self.core.next() => {
+                    self.core.dispatch(message);
+                    self.printer.show(&self.core.state().session);
+                }
+            }
+        }
+    }
+
+    /// Runs an entry to its end.
+    pub async fn run(&mut self, entry: &Entry) -> Ending {
+        let (operation, arguments) = match entry.kind {
+            EntryKind::Command => {
+                let context = Context::of(&self.core.state().session);
+                if let Ok(Parsed::Screen(action)) = command::parse(&entry.source, &context) {
+                    return match action {
+                        ScreenAction::Quit => Ending::Quit,
+                        other => Ending::Screen(other),
+                    };
+                }
+                ("command", json!({"line": entry.source}))
+            }
+            EntryKind::Markdown => (
+                "run_cell",
+                json!({"source": entry.source, "kind": "markdown"}),
+            ),
+            EntryKind::Python => {
+                let mut arguments = self.cell_arguments.clone();
+                arguments.insert("source".to_owned(), entry.source.clone().into());
+                ("run_cell", Value::Object(arguments))
+            }
+        };
+        let before = self.last_run();
+        let begun = Instant::now();
+        let answer = self.wait(operation, arguments).await;
+        let ms = begun.elapsed().as_secs_f64() * 1e3;
+        let ending = match answer {
+            Ok(result) => self.judge(entry, result),
+            Err(ending) => ending,
+        };
+        if self.sums
+            && let Some(line) = format::calls(&self.totals_since(before), ms)
+        {
+            self.printer.whisper(&line);
+        }
+        if self.printer.is_closed() {
+            return Ending::Closed;
+        }
+        ending
+    }
+
+    async fn wait(&mut self, operation: &str, arguments: Value) -> Result<OperationResult, Ending> {
+        let mut answer = self.core.handle().submit(operation, arguments);
+        let mut asked: Option<InputWanted> = None;
+        let mut interrupts = 0;
+        loop {
+            let step = tokio::select! {
+                biased;
+                signal = Signals::next(&mut self.signals) => Step::Signal(signal),
+                answer = &mut answer => Step::Answer(
+                    answer.unwrap_or_else(|_| Err(OperationError::internal("the workbench is shutting down"))),
+                ),
+                message = self.core.next() => Step::Message(message),
+            };
+            match step {
+                Step::Answer(result) => {
+                    self.core.settle();
+                    self.printer.show(&self.core.state().session);
+                    return Ok(result);
+                }
+                Step::Message(message) => {
+                    self.core.dispatch(message);
+                    self.printer.show(&self.core.state().session);
+                    if self.printer.is_closed() {
+                        return Err(Ending::Closed);
+                    }
+                    let wanted = self.core.state().input.clone();
+                    if wanted.is_some() && wanted != asked {
+                        self.ask(wanted.clone());
+                    }
+                    asked = wanted;
+                }
+                Step::Signal(libc::SIGINT) => {
+                    interrupts += 1;
+                    if interrupts > 2 {
+                        self.printer.say("it does not stop: leaving");
+                        return Err(Ending::Signal(libc::SIGINT));
+                    }
+                    self.stop_what_runs();
+                }
+                Step::Signal(number) => return Err(Ending::Signal(number)),
+            }
+        }
+    }
+
+    fn ask(&mut self, wanted: Option<InputWanted>) {
+        if let (Some(asker), Some(wanted)) = (&self.asker, wanted) {
+            let _ = asker.send(wanted);
+        }
+    }
+
+    /// Stops the running cell, or the runs a command began.
+    fn stop_what_runs(&mut self) {
+        let state = self.core.state();
+        let handle = self.core.handle();
+        if state.running_cell().is_some() {
+            handle.submit("interrupt", json!({}));
+            return;
+        }
+        let runs: Vec<RunId> = state.pending.values().filter_map(|wait| wait.run).collect();
+        for run in runs {
+            handle.submit("cancel", json!({"run": run.0}));
+        }
+    }
+
+    /// What an answer means; prints errors that no cell shows.
+    fn judge(&mut self, entry: &Entry, result: OperationResult) -> Ending {
+        let result = match result {
+            Ok(result) => result,
+            Err(error) => {
+                // A command's cell shows its error, and so does that of a crash.
+                let shown =
+                    entry.kind == EntryKind::Command || error.class == ErrorClass::ProcessCrashed;
+                if !shown {
+                    self.printer.show_error(&error);
+                }
+                if error.class == ErrorClass::Interrupted {
+                    return Ending::Interrupted;
+                }
+                return Ending::Failed(Box::new(error));
+            }
+        };
+        if entry.kind != EntryKind::Python {
+            return Ending::Done;
+        }
+        let error = || {
+            let error = result.get("error").cloned().unwrap_or_default();
+            serde_json::from_value(error)
+                .unwrap_or_else(|_| OperationError::internal("the cell failed"))
+        };
+        match result.get("status").and_then(Value::as_str) {
+            Some("interrupted") => Ending::Interrupted,
+            Some("error" | "died") => {
+                let error: OperationError = error();
+                match exit_code(&error) {
+                    Some(code) => Ending::Exit(code),
+                    None => Ending::Failed(Box::new(error)),
+                }
+            }
+            _ => Ending::Done,
+        }
+    }
+
+    /// The number of the newest run.
+    pub fn last_run(&self) -> Option<RunId> {
+        let runs = &self.core.state().session.runs;
+        runs.keys().next_back().copied()
+    }
+
+    /// Sums over the runs begun after `before`.
+    pub fn totals_since(&self, before: Option<RunId>) -> Totals {
+        let mut sum = Totals::default();
+        let runs = self.core.state().session.runs.iter();
+        for (_, run) in runs.filter(|(id, _)| Some(**id) > before) {
+            sum.calls += run.totals.calls;
+            sum.hits += run.totals.hits;
+            sum.failures += run.totals.failures;
+            sum.input_tokens += run.totals.input_tokens;
+            sum.output_tokens += run.totals.output_tokens;
+            sum.cost += run.totals.cost;
+            sum.unpriced += run.totals.unpriced;
+        }
+        sum
+    }
+}
+
+/// The code of a `SystemExit`: none is 0, a number is itself, a text is 1.
+fn exit_code(error: &OperationError) -> Option<u8> {
+    if error.kind != "SystemExit" {
+        return None;
+    }
+    let message = error.message.trim();
+    Some(match message {
+        "" | "None" | "SystemExit" => 0,
+        text => text.parse::<i64>().map_or(1, |code| code as u8),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sys_exit_has_a_code() {
+        let exit = |message: &str| {
+            exit_code(&OperationError::new(
+                "SystemExit",
+                ErrorClass::PythonRuntime,
+                message,
+            ))
+        };
+        assert_eq!(exit(""), Some(0));
+        assert_eq!(exit("3"), Some(3));
+        assert_eq!(exit("no data"), Some(1));
+        assert_eq!(exit_code(&OperationError::internal("3")), None);
+    }
+}
