@@ -147,6 +147,9 @@ pub struct ReplayArgs {
     /// Print the final state as JSON.
     #[arg(long)]
     pub json: bool,
+    /// Print the state after this event instead of the last.
+    #[arg(long, value_name = "SEQ")]
+    pub at: Option<usize>,
 }
 
 /// Arguments of `sessions`.

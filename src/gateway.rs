@@ -17,6 +17,7 @@ use crate::protocol::error::OperationError;
 use crate::protocol::message::{LmAnswer, LmChunk, LmRequest, LmSpec, TransportFailure};
 use crate::session::event::{AnswerSource, Exchange, LmProfile, RunId};
 use crate::session::journal::Journal;
+use crate::session::outline::{self, Redactor};
 
 pub mod assemble;
 pub mod budget;
@@ -48,7 +49,7 @@ pub use watch::TokenDelta;
 
 use budget::Budget;
 use call::{Call, body_of};
-use cassette::{Cache, Cassette, Claim, Place, Stored};
+use cassette::{Cache, Cassette, Claim, Stored};
 use faults::FaultPlan;
 use keys::Keys;
 use record::Served;
@@ -151,6 +152,7 @@ impl Gateway {
     pub fn new(options: GatewayOptions, journal: Journal) -> Self {
         let vault = Arc::new(Vault::default());
         let keys = Arc::new(Keys::new(options.environment, Arc::clone(&vault)));
+        let upstream = Upstream::new(Arc::clone(&vault));
         let hiding = Arc::clone(&vault);
         journal.set_redactor(Arc::new(move |text| hiding.redact(text)));
         Self {
@@ -164,7 +166,7 @@ impl Gateway {
                 cassette: Cassette::default(),
                 cache: Arc::default(),
                 faults: FaultPlan::new(options.faults),
-                upstream: Upstream::default(),
+                upstream,
                 runs: Runs::default(),
                 budget: Budget::default(),
                 watchers: Watchers::default(),
@@ -235,6 +237,26 @@ impl Gateway {
     /// The text with every secret hidden; for whatever is shown or written.
     pub fn redact<'a>(&self, text: &'a str) -> std::borrow::Cow<'a, str> {
         self.inner.vault.redact(text)
+    }
+
+    /// An operation's answer with every secret hidden.
+    pub fn hide_in_answer(
+        &self,
+        answer: Result<Value, OperationError>,
+    ) -> Result<Value, OperationError> {
+        let vault = Arc::clone(&self.inner.vault);
+        let redactor: Redactor = Arc::new(move |text| vault.redact(text));
+        match answer {
+            Ok(mut value) => {
+                outline::redact(&mut value, Some(&redactor));
+                Ok(value)
+            }
+            Err(error) => {
+                let mut tree = serde_json::to_value(&error).unwrap_or_default();
+                outline::redact(&mut tree, Some(&redactor));
+                Err(serde_json::from_value(tree).unwrap_or(error))
+            }
+        }
     }
 
     /// Loads the answers of a recorded session for replay; how many can be served.
@@ -328,9 +350,8 @@ impl Inner {
     /// Serves a call from cassette or cache, or makes it.
     async fn look_up(&self, call: &Call, sink: &mut Sink) -> Arc<Outcome> {
         let cache = call.request.cache;
-        let place: Place = (call.request.parent.clone(), call.request.run);
         if self.mode != CassetteMode::Off
-            && let Some((stored, occurrence)) = self.cassette.find(&call.key, &place, cache)
+            && let Some((stored, occurrence)) = self.cassette.find(&call.key, cache)
             && let Some(served) = self.recorded(stored, occurrence, AnswerSource::Cassette)
         {
             return self.finish(call, served).0;
@@ -342,7 +363,7 @@ impl Inner {
                 .0;
         }
         if !cache {
-            return self.live(call, &place, sink).await.0;
+            return self.live(call, sink).await.0;
         }
         loop {
             match self.cache.claim(&call.key) {
@@ -354,7 +375,7 @@ impl Inner {
                     self.cache.forget(&call.key);
                 }
                 Claim::Lead(flight) => {
-                    let (outcome, stored) = self.live(call, &place, sink).await;
+                    let (outcome, stored) = self.live(call, sink).await;
                     flight.land(stored, Arc::clone(&outcome));
                     return outcome;
                 }

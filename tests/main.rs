@@ -17,6 +17,8 @@ mod command;
 mod demo;
 mod doctor;
 mod exec;
+#[cfg(feature = "worker")]
+mod faults;
 mod gateway;
 #[cfg(feature = "worker")]
 mod kernel;

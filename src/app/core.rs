@@ -27,6 +27,9 @@ use crate::session::state::SessionState;
 use crate::session::{SessionError, catalog};
 use crate::worker::Supervisor;
 
+/// How long to wait before the lock of a process that ended is tried again.
+const LOCK_PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
+
 /// Which session a core works in.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum SessionChoice {
@@ -113,8 +116,8 @@ impl Owner {
     ) -> Self {
         let events = journal.subscribe();
         let gateway = Gateway::new(options.gateway.clone(), journal.clone());
-        gateway.load_cassette(recorded(session));
-        gateway.load_cache(recorded(session).filter(|exchange| exchange.cacheable));
+        gateway.load_cassette(session.exchanges().cloned());
+        gateway.load_cache(session.exchanges().filter(|e| e.cacheable).cloned());
         let host = CoreHost::new(journal.clone(), gateway.clone(), tx.clone());
         let requests = Requests::new(options, &gateway, host, tx.clone());
         let (seq, watched) = watch::channel(session.seq);
@@ -142,17 +145,6 @@ impl Owner {
             _server: server,
         }
     }
-}
-
-/// The exchanges of a session, in order: what its own past can answer.
-fn recorded(session: &SessionState) -> impl Iterator<Item = crate::session::event::Exchange> {
-    let runs = session.runs.values().cloned().collect::<Vec<_>>();
-    runs.into_iter().flat_map(|run| {
-        run.spans
-            .iter()
-            .flat_map(|span| span.exchanges.clone())
-            .collect::<Vec<_>>()
-    })
 }
 
 struct Follower {
@@ -351,6 +343,11 @@ impl Core {
         if self.is_follower() {
             return self.dispatch_following(message);
         }
+        // An event taken off the queue comes before those still in it.
+        if let Message::Journalled(_) = message {
+            update(&mut self.state, message);
+            return self.drain();
+        }
         self.drain();
         for effect in update(&mut self.state, message) {
             self.carry_out(effect);
@@ -436,6 +433,14 @@ impl Core {
                 *self = Self::own(self.options.clone(), journal, session, self.tx.clone(), rx);
             }
             Err(error) => {
+                // A process that ends lets go of its socket before its lock.
+                if error.kind == "session_locked" {
+                    let tx = self.tx.clone();
+                    tokio::spawn(async move {
+                        tokio::time::sleep(LOCK_PAUSE).await;
+                        let _ = tx.send(Message::RemoteGone);
+                    });
+                }
                 self.state.save = SaveStatus::NotSaving {
                     reason: error.message,
                 }
@@ -463,7 +468,7 @@ impl Core {
                 owner.requests.ask(ticket, request);
             }
             Effect::Reply(reply, result) => {
-                let _ = reply.send(result);
+                let _ = reply.send(owner.gateway.hide_in_answer(result));
             }
             Effect::SyncProfiles => self.sync(),
             Effect::Interrupt(cell) => owner.requests.interrupt(cell),

@@ -17,12 +17,12 @@ pub(super) fn print(args: &ReplayArgs, common: &Common) -> ExitCode {
         Err(error) => return complain_about(&error, 1),
     };
     if args.json {
-        print_line(&replay::json(&mut reader).to_string());
+        print_line(&replay::json(&mut reader, args.at).to_string());
         return ExitCode::SUCCESS;
     }
     let mut out = BufWriter::new(std::io::stdout().lock());
     // A closed pipe (`| head`) ends the printing, and is no failure.
-    let _ = replay::plain(&mut reader, &mut out).and_then(|()| out.flush());
+    let _ = replay::plain(&mut reader, args.at, &mut out).and_then(|()| out.flush());
     ExitCode::SUCCESS
 }
 

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 use super::Outcome;
-use crate::session::event::{AnswerSource, Document, Exchange, RunId};
+use crate::session::event::{AnswerSource, Document, Exchange};
 
 /// Most entries of the cache, of the cassette and of the occurrence counter each.
 const MOST: usize = 200_000;
@@ -54,10 +54,12 @@ impl Stored {
     }
 }
 
-/// Under what occurrences of a call are counted: its parent span, else its run.
-pub type Place = (Option<String>, Option<RunId>);
-
 /// The answers of a recorded session.
+///
+/// The answers of equal calls with `cache=False` are given out in the order in which
+/// they were recorded, each once. Spans and runs play no part in it: work that is
+/// resumed has others, and whichever of several equal calls comes first may have the
+/// first answer.
 #[derive(Debug, Default)]
 pub struct Cassette {
     inner: Mutex<Tape>,
@@ -66,31 +68,31 @@ pub struct Cassette {
 #[derive(Debug, Default)]
 struct Tape {
     cached: HashMap<String, Stored>,
-    /// By key and occurrence: several parents may have made the same call.
-    single: HashMap<(String, u32), VecDeque<Stored>>,
-    counts: HashMap<(Place, String), u32>,
+    /// Answers by key, each good for one call.
+    single: HashMap<String, VecDeque<Stored>>,
+    counts: HashMap<String, u32>,
 }
 
 impl Cassette {
-    /// Adds recorded exchanges; failures are passed over.
+    /// Adds recorded exchanges. Failures and injected faults are passed over, and so
+    /// is what was itself served from the record: its original is there already.
     pub fn load(&self, exchanges: impl Iterator<Item = Exchange>) -> usize {
         let mut tape = self.lock();
         let mut loaded = 0;
         for exchange in exchanges {
-            let Some(stored) = Stored::of(&exchange) else {
+            let original = matches!(exchange.source, AnswerSource::Server | AnswerSource::Demo);
+            let Some(stored) = Stored::of(&exchange).filter(|_| original) else {
                 continue;
             };
-            if tape.cached.len() + tape.single.len() >= MOST {
+            if loaded >= MOST {
                 break;
             }
             loaded += 1;
             if exchange.cacheable {
                 tape.cached.entry(exchange.key).or_insert(stored);
             } else {
-                tape.single
-                    .entry((exchange.key, exchange.occurrence))
-                    .or_default()
-                    .push_back(stored);
+                let answers = tape.single.entry(exchange.key).or_default();
+                answers.push_back(stored);
             }
         }
         loaded
@@ -98,36 +100,34 @@ impl Cassette {
 
     /// The recorded answer for a call, and its occurrence. A call with `cache=False`
     /// uses its answer up.
-    pub fn find(&self, key: &str, place: &Place, cache: bool) -> Option<(Stored, u32)> {
+    pub fn find(&self, key: &str, cache: bool) -> Option<(Stored, u32)> {
         let mut tape = self.lock();
         if cache {
             return tape.cached.get(key).cloned().map(|stored| (stored, 0));
         }
-        let counted = (place.clone(), key.to_owned());
-        let occurrence = tape.counts.get(&counted).copied().unwrap_or(0);
-        let answers = tape.single.get_mut(&(key.to_owned(), occurrence))?;
-        let stored = answers.pop_front()?;
-        tape.counts.insert(counted, occurrence + 1);
-        Some((stored, occurrence))
+        let stored = tape.single.get_mut(key)?.pop_front()?;
+        Some((stored, tape.next(key)))
     }
 
     /// The occurrence number of a call that was answered live.
-    pub fn count(&self, key: &str, place: &Place) -> u32 {
-        let mut tape = self.lock();
-        if tape.counts.len() >= MOST {
-            tape.counts.clear();
-        }
-        let count = tape
-            .counts
-            .entry((place.clone(), key.to_owned()))
-            .or_default();
-        let occurrence = *count;
-        *count += 1;
-        occurrence
+    pub fn count(&self, key: &str) -> u32 {
+        self.lock().next(key)
     }
 
     fn lock(&self) -> MutexGuard<'_, Tape> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Tape {
+    fn next(&mut self, key: &str) -> u32 {
+        if self.counts.len() >= MOST {
+            self.counts.clear();
+        }
+        let count = self.counts.entry(key.to_owned()).or_default();
+        let occurrence = *count;
+        *count += 1;
+        occurrence
     }
 }
 

@@ -7,6 +7,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::{PoisonError, RwLock};
 
+use bytes::Bytes;
+
 /// What stands in a text where a secret stood.
 pub const HIDDEN: &str = "***";
 
@@ -75,9 +77,29 @@ impl Vault {
         known.sort_by_key(|value| std::cmp::Reverse(value.len()));
     }
 
-    /// The text with every known secret, and everything that looks like a
-    /// provider's key, replaced by `***`.
+    /// The text with every known secret, everything that looks like a provider's
+    /// key and every literal given as an API key (`api_key="…"`) replaced by `***`.
     pub fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        let mut shown = self.without_known(text);
+        for hide in [hide_patterns, hide_literals] {
+            if let Some(hidden) = hide(&shown) {
+                shown = Cow::Owned(hidden);
+            }
+        }
+        shown
+    }
+
+    /// A server's bytes without the known secrets: what merely looks like one is
+    /// left alone, it may be part of the answer.
+    pub fn hide_known(&self, bytes: Bytes) -> Bytes {
+        let hidden = match std::str::from_utf8(&bytes).map(|text| self.without_known(text)) {
+            Ok(Cow::Owned(hidden)) => hidden,
+            _ => return bytes,
+        };
+        hidden.into()
+    }
+
+    fn without_known<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let mut shown = Cow::Borrowed(text);
         for secret in self
             .known
@@ -89,11 +111,45 @@ impl Vault {
                 shown = Cow::Owned(shown.replace(secret.as_str(), HIDDEN));
             }
         }
-        match hide_patterns(&shown) {
-            Some(hidden) => Cow::Owned(hidden),
-            None => shown,
+        shown
+    }
+}
+
+/// The text with every literal hidden that code gives as an API key:
+/// `api_key="…"`, `"api_key": "…"`, `os.environ["X_API_KEY"] = "…"`.
+fn hide_literals(text: &str) -> Option<String> {
+    let mut hidden = String::new();
+    let mut copied = 0;
+    let names = ["api_key", "API_KEY", "apikey"];
+    let mut places: Vec<usize> = names
+        .iter()
+        .flat_map(|name| text.match_indices(name).map(|(at, _)| at + name.len()))
+        .collect();
+    places.sort_unstable();
+    for place in places {
+        if let Some((start, end)) = literal_after(text, place)
+            && place >= copied
+        {
+            hidden.push_str(text.get(copied..start).unwrap_or_default());
+            hidden.push_str(HIDDEN);
+            copied = end;
         }
     }
+    hidden.push_str(text.get(copied..).unwrap_or_default());
+    (copied > 0).then_some(hidden)
+}
+
+/// Where the quoted literal assigned to the name that ends at `from` begins and ends.
+fn literal_after(text: &str, from: usize) -> Option<(usize, usize)> {
+    let rest = text.get(from..)?;
+    let assigned = rest.trim_start_matches(['"', '\'', '\\', ']', ')', ' ']);
+    let value = assigned.strip_prefix(['=', ':', ','])?;
+    let value = value.trim_start_matches([' ', '=', '\\']);
+    let value = value.strip_prefix(['"', '\''])?;
+    let len = value.find(['"', '\'', '\\', '\n'])?;
+    let start = text.len() - value.len();
+    let new = len >= SHORTEST && value.get(..len)? != HIDDEN;
+    new.then_some((start, start + len))
 }
 
 /// The text with everything that looks like a key hidden, or `None` when nothing does.
@@ -157,6 +213,41 @@ mod tests {
             "key=***, done"
         );
         assert_eq!(format!("{vault:?}"), "Vault(***)");
+    }
+
+    #[test]
+    fn literals_given_as_keys_are_hidden_whatever_they_look_like() {
+        let vault = Vault::default();
+        for (code, shown) in [
+            ("LM('m', api_key='canary two')", "LM('m', api_key='***')"),
+            (
+                r#"os.environ["MY_API_KEY"] = "canary-two""#,
+                r#"os.environ["MY_API_KEY"] = "***""#,
+            ),
+            (r#"{"api_key": "canary-two"}"#, r#"{"api_key": "***"}"#),
+            (
+                r#"{\"api_key\": \"canary-two\", 1}"#,
+                r#"{\"api_key\": \"***\", 1}"#,
+            ),
+        ] {
+            assert_eq!(vault.redact(code), shown);
+        }
+        for code in [
+            "api_key=os.environ['HOME']",
+            r#""api_key_env": "OPENAI_API_KEY""#,
+        ] {
+            assert_eq!(vault.redact(code), code);
+        }
+    }
+
+    #[test]
+    fn a_server_s_echo_of_a_key_is_hidden() {
+        let vault = Vault::default();
+        vault.learn("canary-value");
+        let said = vault.hide_known(Bytes::from_static(
+            b"wrong key canary-value; sk-1234567890123456789012",
+        ));
+        assert_eq!(said, "wrong key ***; sk-1234567890123456789012");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use super::call::Call;
-use super::cassette::{Place, Stored};
+use super::cassette::Stored;
 use super::faults::Effect;
 use super::record::Served;
 use super::route::{Entry, Target};
@@ -28,7 +28,6 @@ impl Inner {
     pub(super) async fn live(
         &self,
         call: &Call,
-        place: &Place,
         sink: &mut Sink,
     ) -> (Arc<Outcome>, Option<Stored>) {
         let route = self.router.route(call).await;
@@ -50,7 +49,7 @@ impl Inner {
         };
         let good = outcome.as_ref().is_ok_and(|reply| reply.status < 300);
         let occurrence = if good && !call.request.cache {
-            self.cassette.count(&call.key, place)
+            self.cassette.count(&call.key)
         } else {
             0
         };

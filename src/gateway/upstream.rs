@@ -2,7 +2,7 @@
 //!
 //! Knows nothing of profiles, keys or recording: it sends what it is given.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -10,6 +10,7 @@ use futures_util::StreamExt as _;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method, Url};
 
+use super::secret::Vault;
 use super::sink::Sink;
 use super::{Failed, Outcome, Reply};
 use crate::protocol::message::TransportFailure;
@@ -52,13 +53,25 @@ pub struct Outgoing {
 
 /// The clients, made when first needed: reading the system's roots takes
 /// milliseconds that a session without network calls need not spend.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Upstream {
+    /// Hides keys that a server echoes.
+    vault: Arc<Vault>,
     general: OnceLock<Result<Client, String>>,
     loopback: OnceLock<Result<Client, String>>,
 }
 
 impl Upstream {
+    /// Clients whose answers carry none of the vault's secrets: a server that echoes
+    /// a key must not bring it to a worker.
+    pub fn new(vault: Arc<Vault>) -> Self {
+        Self {
+            vault,
+            general: OnceLock::new(),
+            loopback: OnceLock::new(),
+        }
+    }
+
     /// Sends a request and hands each piece of the answer's body to the sink as it
     /// comes. `deadline` bounds the whole call where `streamed` is false; where it
     /// is true, each wait, and ten times `deadline` the whole.
@@ -110,7 +123,11 @@ impl Upstream {
                     ));
                 }
                 body.extend_from_slice(&bytes);
-                sink.push(partial.status, &partial.headers, &bytes).await?;
+                // An error is passed on whole: a key in two pieces would not be seen.
+                if partial.status < 400 {
+                    let shown = self.vault.hide_known(bytes);
+                    sink.push(partial.status, &partial.headers, &shown).await?;
+                }
             }
             Ok(())
         };
@@ -123,7 +140,7 @@ impl Upstream {
             Ok(done) => done,
             Err(_) => Err(late()),
         };
-        partial.body = body.freeze();
+        partial.body = self.vault.hide_known(body.freeze());
         match done {
             Ok(()) => Ok(partial),
             Err(failure) => Err(Failed { partial, ..failure }),

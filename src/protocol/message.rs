@@ -246,7 +246,7 @@ pub struct Answer {
 pub struct LmRequest {
     /// DSPy's active call id: the LM span.
     pub span: Option<String>,
-    /// The LM span's parent: what occurrence numbers are counted under.
+    /// The LM span's parent.
     #[serde(default)]
     pub parent: Option<String>,
     /// The run it belongs to.

@@ -54,6 +54,9 @@ pub struct SessionState {
     pub notes: Vec<Note>,
     /// Sums over all exchanges.
     pub totals: Totals,
+    /// Exchanges by the span that has not begun yet (or never will: its worker
+    /// died first); under the empty name those of calls outside any span.
+    pub unclaimed: BTreeMap<String, Vec<Arc<Exchange>>>,
     /// The last event that changed signatures, programs or datasets: what a new
     /// kernel must be told again.
     pub registered_seq: u64,
@@ -441,6 +444,10 @@ impl SessionState {
                 let Some(run_id) = run.or(default_run) else {
                     return;
                 };
+                if !self.runs.contains_key(&run_id) {
+                    return;
+                }
+                let claimed = self.unclaimed.remove(id).unwrap_or_default();
                 let Some(run) = self.run_mut(run_id) else {
                     return;
                 };
@@ -450,6 +457,7 @@ impl SessionState {
                 let depth = parent_idx
                     .and_then(|idx| run.spans.get(idx))
                     .map_or(0, |span| span.depth + 1);
+                let exchanges = claimed.iter().map(|e| (**e).clone()).collect();
                 run.spans.push(Arc::new(Span {
                     id: id.clone(),
                     parent: parent_idx,
@@ -461,7 +469,7 @@ impl SessionState {
                     inputs: inputs.clone(),
                     outputs: Map::new(),
                     error: None,
-                    exchanges: Vec::new(),
+                    exchanges,
                 }));
                 run.span_places.insert(id.clone(), run.spans.len() - 1);
             }
@@ -516,7 +524,19 @@ impl SessionState {
             && let Some(span) = self.span_mut(run, span)
         {
             span.exchanges.push(exchange.clone());
+        } else {
+            let waiting = exchange.span.clone().unwrap_or_default();
+            let waiting = self.unclaimed.entry(waiting).or_default();
+            waiting.push(Arc::new(exchange.clone()));
         }
+    }
+
+    /// Every exchange: those of spans in the order in which the spans began, then
+    /// the others.
+    pub fn exchanges(&self) -> impl Iterator<Item = &Exchange> {
+        let spans = self.runs.values().flat_map(|run| &run.spans);
+        let others = self.unclaimed.values().flatten().map(AsRef::as_ref);
+        spans.flat_map(|span| &span.exchanges).chain(others)
     }
 
     /// What still ran when the session was closed the hard way did not survive it.

@@ -172,6 +172,11 @@ impl Worker {
         }
     }
 
+    /// Whether it has ended.
+    pub(super) fn has_ended(&self) -> bool {
+        matches!(*self.stage.borrow(), Stage::Ended(_))
+    }
+
     /// Waits until it is gone.
     pub(super) async fn ended(&self) -> Option<Arc<Ended>> {
         let mut stage = self.stage.clone();

@@ -228,7 +228,12 @@ impl Supervisor {
     async fn ready_kernel(&self) -> Result<(Worker, Arc<(WorkerHello, Ready)>), OperationError> {
         let mut kernel = self.kernel.clone();
         let seen = kernel
-            .wait_for(|kernel| !matches!(kernel, Kernel::Starting))
+            .wait_for(|kernel| match kernel {
+                Kernel::Starting => false,
+                // Dead, and about to be replaced: the keeper will say by what.
+                Kernel::Ready(worker, _) => !worker.has_ended(),
+                Kernel::Down(_) => true,
+            })
             .await
             .map(|kernel| kernel.clone());
         match seen {

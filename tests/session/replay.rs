@@ -48,6 +48,7 @@ fn replays_are_identical_and_harmless() {
         let mut out = Vec::new();
         plain(
             &mut SessionReader::open(&root.path().join("s")).unwrap(),
+            None,
             &mut out,
         )
         .unwrap();
@@ -67,7 +68,10 @@ fn replays_are_identical_and_harmless() {
         assert!(text.contains(part), "{part} in\n{text}");
     }
     assert!(!text.contains(|ch: char| ch.is_control() && ch != '\n'));
-    let data = json(&mut SessionReader::open(&root.path().join("s")).unwrap());
+    let data = json(
+        &mut SessionReader::open(&root.path().join("s")).unwrap(),
+        None,
+    );
     assert_eq!(data["hash"], lived.hash());
     assert_eq!(data["state"]["cells"].as_array().unwrap().len(), 3);
 }

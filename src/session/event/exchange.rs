@@ -41,8 +41,8 @@ pub struct Exchange {
     pub model: String,
     /// Cassette key: SHA-256 of (destination, canonical body, rollout id), hex.
     pub key: String,
-    /// The how-many-eth such call under its parent span, from 0; only counted
-    /// for calls made with `cache=False`.
+    /// The how-many-eth answer with this key since the session was opened, from 0;
+    /// only counted for calls made with `cache=False`.
     #[serde(default)]
     pub occurrence: u32,
     /// DSPy's `cache` flag.

@@ -12,9 +12,13 @@ use crate::session::state::{Cell, Run, SessionState, Span};
 
 /// Writes a session as text: cells with their outputs, runs with their spans
 /// as a tree, scores, notes, sums, and the state hash at the end. Nothing in it
-/// can move a terminal.
-pub fn plain(reader: &mut SessionReader, out: &mut impl Write) -> io::Result<()> {
-    let state = reader.final_state();
+/// can move a terminal. `at` is as for [`json`].
+pub fn plain(
+    reader: &mut SessionReader,
+    at: Option<usize>,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    let state = reader.state_at(at.unwrap_or(usize::MAX));
     let header = reader.header();
     writeln!(
         out,
@@ -70,9 +74,10 @@ pub fn plain(reader: &mut SessionReader, out: &mut impl Write) -> io::Result<()>
     writeln!(out, "state {}", state.hash())
 }
 
-/// The same as data: the whole state with its hash.
-pub fn json(reader: &mut SessionReader) -> Value {
-    let state = reader.final_state();
+/// The same as data: the whole state with its hash, after the event `at` (default:
+/// the last).
+pub fn json(reader: &mut SessionReader, at: Option<usize>) -> Value {
+    let state = reader.state_at(at.unwrap_or(usize::MAX));
     value!({
         "session": reader.header().id,
         "events": reader.len(),

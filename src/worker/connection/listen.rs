@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::{Ended, Launch, Shared, Stage, Worker, crashed, result_of};
 use crate::protocol::VERSION;
-use crate::protocol::codec::{Decoder, decode, peek};
+use crate::protocol::codec::{DecodeError, Decoder, decode, peek};
 use crate::protocol::error::{ErrorClass, OperationError, Strategy};
 use crate::protocol::message::{FromWorker, WorkerHello};
 use crate::worker::host::{Host, LmReply, WorkerEvent};
@@ -134,8 +134,27 @@ impl Listener {
                     Ok((id, message)) => self.take(id, message),
                     Err(error) => self.not_understood(peek(&json), &error.to_string()),
                 },
-                Err(error) => self.not_understood(None, &error.to_string()),
+                Err(error) => {
+                    self.not_understood(None, &error.to_string());
+                    if let DecodeError::TooLarge(_) = error {
+                        return self.out_of_step();
+                    }
+                }
             }
+        }
+    }
+
+    /// Something that is no frame came, most likely from user code that writes to
+    /// descriptors by number: nothing after it can be understood.
+    fn out_of_step(&mut self) {
+        if self.verdict.is_none() {
+            let message =
+                "the Python process wrote to the descriptor of its messages (3), and was ended";
+            let error = OperationError::new("link_broken", ErrorClass::ProcessCrashed, message)
+                .hint("a new one takes over; leave descriptor 3 alone")
+                .strategy(Strategy::RestartProcess);
+            self.verdict = Some(error);
+            self.signaller.send(Signal::SIGKILL);
         }
     }
 
@@ -272,13 +291,14 @@ impl Listener {
             None if !was_ready && death.refused => refused(&death, last_lines),
             None => crashed(&death, last_lines),
         };
-        self.shared.end(&error);
         let ended = Ended {
             death,
             was_ready,
-            error,
+            error: error.clone(),
         };
+        // Before its requests end: whoever asks again must not be sent here.
         self.stage.send_replace(Stage::Ended(Arc::new(ended)));
+        self.shared.end(&error);
     }
 }
 
