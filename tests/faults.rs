@@ -18,7 +18,6 @@ mod keys;
 mod paying;
 mod replay;
 mod together;
-mod values;
 mod workbench_death;
 mod worker_death;
 

@@ -1,7 +1,6 @@
 //! A canary key is used, echoed, printed and hunted for: it is nowhere to be found.
 
 use std::path::Path;
-use std::process::Command;
 
 use super::*;
 use crate::support::stub_lm::{Scripted, StubLm};
@@ -118,73 +117,4 @@ fn a_token_is_worth_nothing_elsewhere() {
     for request in other.received() {
         assert!(!format!("{request:?}").contains("canary"));
     }
-}
-
-/// A process started by a cell, of the same user, cannot read the workbench's
-/// environment or memory. Root can read anything, so this runs as nobody; where
-/// nobody may not start this Python, as root without a single capability, which for
-/// reading other processes is as powerless.
-#[test]
-fn a_child_cannot_read_the_key_out_of_the_workbench() {
-    let mut home = Home::new();
-    home.set("OPENAI_API_KEY", MANAGED);
-    let command = if nix::unistd::getuid().is_root() {
-        powerless(&home)
-    } else {
-        Command::new(workbench())
-    };
-    let mut exec = Exec::spawn(&home, command, &["--new", "powerless"]);
-    let source = r"
-import os, subprocess
-pid = os.getppid()
-for name in ('environ', 'mem', 'maps'):
-    said = subprocess.run(['cat', f'/proc/{pid}/{name}'], capture_output=True, text=True, errors='replace')
-    print(name, os.getuid(), said.returncode, said.stdout, said.stderr)
-";
-    let cell = exec.cell(source);
-    let seen = outputs(&home, "powerless", cell);
-    assert!(!seen.contains("canary"), "{seen}");
-    for name in ["environ", "mem", "maps"] {
-        let denied = format!("cat: /proc/{}/{name}: Permission denied", exec.pid());
-        assert!(seen.contains(&denied), "{name}: {seen}");
-    }
-}
-
-/// The workbench as an ordinary user, started by root.
-fn powerless(home: &Home) -> Command {
-    const SETPRIV: &str = "/usr/bin/setpriv";
-    let nobody = ["--reuid", "65534", "--regid", "65534", "--clear-groups"];
-    let may_start = |program: &Path, arguments: &[&str]| {
-        Command::new(SETPRIV)
-            .args(nobody)
-            .arg(program)
-            .args(arguments)
-            .stdout(std::process::Stdio::null())
-            .stderr(std::process::Stdio::null())
-            .status()
-            .is_ok_and(|status| status.success())
-    };
-    let python = crate::support::venv().join("bin/python");
-    let mut command = Command::new(SETPRIV);
-    if may_start(&python, &["-c", "import dspy"]) && may_start(&workbench(), &["--version"]) {
-        for path in folders(home.root()) {
-            nix::unistd::chown(&path, Some(65534.into()), Some(65534.into())).unwrap();
-        }
-        command.args(nobody);
-    } else {
-        println!("as root without capabilities: nobody may not start this Python");
-        command.args(["--bounding-set=-all", "--inh-caps=-all"]);
-    }
-    command.arg(workbench());
-    command
-}
-
-fn folders(dir: &Path) -> Vec<std::path::PathBuf> {
-    let mut all = vec![dir.to_path_buf()];
-    for entry in std::fs::read_dir(dir).unwrap().map(Result::unwrap) {
-        if entry.file_type().unwrap().is_dir() {
-            all.extend(folders(&entry.path()));
-        }
-    }
-    all
 }

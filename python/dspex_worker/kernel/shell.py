@@ -25,6 +25,8 @@ _shell: Any = None
 # IPython shortens what stands before it to `~` where it can.
 _OURS = f"{os.sep}{__name__.partition('.')[0]}{os.sep}"
 PREDICTION = "application/vnd.dspex.prediction+json"
+# Most characters of a result's text that are shown and recorded.
+MAX_REPR = 50_000
 
 
 def prepare() -> None:
@@ -165,6 +167,9 @@ def _bundle(data: Any) -> dict[str, Any]:
         if isinstance(value, bytes):
             out[str(mime)] = base64.b64encode(value).decode()
         else:
+            # Nobody reads more of a repr; images and prints keep their length.
+            if str(mime) == "text/plain" and isinstance(value, str) and len(value) > MAX_REPR:
+                value = f"{value[:MAX_REPR]}… ({len(value) - MAX_REPR} characters left out)"
             out[str(mime)] = serialize.plain(value)
     out.setdefault("text/plain", "")
     return out
