@@ -31,6 +31,7 @@ mod script;
 mod session;
 mod setup;
 mod tidy;
+mod tour;
 mod worked;
 #[cfg(feature = "worker")]
 mod worker;
