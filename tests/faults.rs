@@ -78,11 +78,6 @@ impl Exec {
         }
     }
 
-    /// Its process id.
-    fn pid(&self) -> i32 {
-        i32::try_from(self.child.id()).unwrap()
-    }
-
     /// Hands an operation over without waiting for its answer.
     #[track_caller]
     fn submit(&mut self, operation: &str, arguments: &Value) {

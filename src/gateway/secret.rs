@@ -92,9 +92,9 @@ impl Vault {
     /// A server's bytes without the known secrets: what merely looks like one is
     /// left alone, it may be part of the answer.
     pub fn hide_known(&self, bytes: Bytes) -> Bytes {
-        let hidden = match std::str::from_utf8(&bytes).map(|text| self.without_known(text)) {
-            Ok(Cow::Owned(hidden)) => hidden,
-            _ => return bytes,
+        let hidden = std::str::from_utf8(&bytes).map(|text| self.without_known(text));
+        let Ok(Cow::Owned(hidden)) = hidden else {
+            return bytes;
         };
         hidden.into()
     }

@@ -15,10 +15,13 @@ fn a_second_process_steers_the_first_and_outlives_it() {
     let kernel = first.kernel_pid();
     assert_eq!(second.kernel_pid(), kernel);
 
-    let mark = home.work().join("steered");
-    let source = format!("open({mark:?}, 'w').close()\nimport threading\nthreading.Event().wait()");
+    let mark = home.work().join("steered").display().to_string();
+    let source = format!("open('{mark}', 'w').close()\nimport threading\nthreading.Event().wait()");
     second.submit("run_cell", &json!({"source": source}));
-    assert!(comes_true(PATIENCE, || mark.exists()), "the cell never ran");
+    assert!(
+        comes_true(PATIENCE, || std::path::Path::new(&mark).exists()),
+        "the cell never ran"
+    );
     first.kill();
     let answer = second.answer();
     assert_eq!(answer["error"]["type"], "session_gone", "{answer}");

@@ -14,14 +14,17 @@ fn nothing_outlives_a_killed_workbench_and_nothing_acknowledged_is_lost() {
     }
     let acknowledged = exec.done("session_state", json!({}));
     let run_id = variable_of(exec.kernel_pid(), "DSPEX_RUN_ID");
-    let mark = home.work().join("active");
+    let mark = home.work().join("active").display().to_string();
     exec.submit(
         "run_cell",
         &json!({"source": format!(
-            "import subprocess, threading\nsubprocess.Popen(['sleep', '600'])\nopen({mark:?}, 'w').close()\nthreading.Event().wait()"
+            "import subprocess, threading\nsubprocess.Popen(['sleep', '600'])\nopen('{mark}', 'w').close()\nthreading.Event().wait()"
         )}),
     );
-    assert!(comes_true(PATIENCE, || mark.exists()), "the cell never ran");
+    assert!(
+        comes_true(PATIENCE, || std::path::Path::new(&mark).exists()),
+        "the cell never ran"
+    );
     // Workbench's kernel, standby and `sleep`.
     assert!(processes_with(&run_id).len() >= 2);
     exec.kill();

@@ -8,10 +8,17 @@ use super::*;
 /// Submits a cell that never ends, waits until it is in it, and kills the kernel.
 fn kill_in_a_cell(exec: &mut Exec, home: &Home) -> Value {
     let kernel = exec.kernel_pid();
-    let mark = home.work().join(format!("in-{kernel}"));
-    let source = format!("open({mark:?}, 'w').close()\nimport threading\nthreading.Event().wait()");
+    let mark = home
+        .work()
+        .join(format!("in-{kernel}"))
+        .display()
+        .to_string();
+    let source = format!("open('{mark}', 'w').close()\nimport threading\nthreading.Event().wait()");
     exec.submit("run_cell", &json!({"source": source}));
-    assert!(comes_true(PATIENCE, || mark.exists()), "the cell never ran");
+    assert!(
+        comes_true(PATIENCE, || std::path::Path::new(&mark).exists()),
+        "the cell never ran"
+    );
     kill(Pid::from_raw(kernel), Signal::SIGKILL).unwrap();
     exec.answer()
 }
