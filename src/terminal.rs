@@ -13,7 +13,7 @@ use crossterm::event::{
 };
 use crossterm::terminal::{self, EnterAlternateScreen, LeaveAlternateScreen, SetTitle};
 use crossterm::{clipboard::CopyToClipboard, cursor, queue};
-use ratatui::backend::CrosstermBackend;
+use ratatui::backend::{Backend as _, ClearType, CrosstermBackend};
 
 use crate::protocol::error::OperationError;
 
@@ -99,7 +99,19 @@ impl Guard {
             queue!(out, EnableMouseCapture)?;
         }
         out.flush()?;
-        self.tui.clear()
+        self.repaint()
+    }
+
+    /// Clears the screen, so that the next frame draws all of it. Ratatui's own
+    /// `clear` asks the terminal where its cursor is and waits for the answer.
+    ///
+    /// # Errors
+    /// When the terminal is gone.
+    pub fn repaint(&mut self) -> io::Result<()> {
+        self.tui.backend_mut().clear_region(ClearType::All)?;
+        // Empties the buffer of the last frame: every cell differs from it now.
+        self.tui.swap_buffers();
+        Ok(())
     }
 
     /// Catches the mouse, or leaves it to the terminal so that text can be selected.

@@ -1,5 +1,10 @@
 //! The real binary on a real terminal, and the harness that drives it.
 
+#[cfg(feature = "worker")]
+mod endings;
+#[cfg(feature = "worker")]
+mod tour;
+
 use portable_pty::CommandBuilder;
 
 use crate::support::Home;

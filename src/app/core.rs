@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use serde_json::{Value, json};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::effect::Effect;
 use super::host::CoreHost;
 use super::requests::Requests;
 use super::resolve::DEMO;
 use super::socket::{Remote, Server};
-use super::state::{Message, SaveStatus, State};
+use super::state::{Message, SaveStatus, State, Submission};
 use super::update::update;
 use super::{Handle, OperationResult};
 use crate::gateway::{Gateway, GatewayOptions};
@@ -373,6 +373,15 @@ impl Core {
     pub async fn run_headless(&mut self, timeout: std::time::Duration) {
         let deadline = tokio::time::Instant::now() + timeout;
         while self.state.busy() && !self.state.stopping {
+            if self.state.input.is_some() {
+                // Nobody can answer any more: `input()` is at the end of its file.
+                let (reply, _) = oneshot::channel();
+                self.dispatch(Message::Submitted(Submission {
+                    operation: "reply_input".to_owned(),
+                    arguments: json!({"text": null}),
+                    reply,
+                }));
+            }
             match tokio::time::timeout_at(deadline, self.next()).await {
                 Ok(message) => self.dispatch(message),
                 Err(_) => break,

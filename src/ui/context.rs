@@ -17,6 +17,8 @@ use crate::session::event::Level;
 pub(crate) enum Purpose {
     /// Only a failure is worth a word.
     Quiet,
+    /// A cell of the notebook tells how it went.
+    Recorded,
     /// Say this when it went well.
     Say(String),
     /// Completion of the editor's text of this revision.
@@ -51,6 +53,8 @@ pub(crate) struct Toast {
     pub(crate) level: Level,
     /// One sentence.
     pub(crate) text: String,
+    /// It stays until Enter or Esc.
+    pub(crate) sticky: bool,
 }
 
 /// Operations on their way.
@@ -132,6 +136,7 @@ impl<'a> Context<'a> {
         self.toast = Some(Toast {
             level: Level::Info,
             text: text.into(),
+            sticky: false,
         });
     }
 
@@ -140,6 +145,7 @@ impl<'a> Context<'a> {
         self.toast = Some(Toast {
             level: Level::Warning,
             text: text.into(),
+            sticky: false,
         });
     }
 
@@ -148,6 +154,7 @@ impl<'a> Context<'a> {
         self.toast = Some(Toast {
             level: Level::Error,
             text: sentence(error),
+            sticky: false,
         });
     }
 }

@@ -17,7 +17,7 @@ use super::keys::Act;
 use super::look::Look;
 use super::{Focus, text};
 use crate::app::State;
-use crate::session::event::{CellId, Output};
+use crate::session::event::{CellId, Output, RunStatus};
 use crate::session::state::Cell;
 use crate::theme::Role;
 
@@ -48,6 +48,8 @@ pub(crate) struct Notebook {
     page: usize,
     /// Rows that were used of them.
     used: u16,
+    /// Wall clock, milliseconds, while something runs.
+    pub(crate) now_ms: i64,
     /// Where the editor was drawn.
     pub(crate) editor_area: Rect,
     /// Which cell each drawn row shows.
@@ -180,7 +182,10 @@ impl Notebook {
         let name = if state.session.cells.is_empty() {
             "Notebook".to_owned()
         } else {
-            format!("Notebook · {} cells", state.session.cells.len())
+            format!(
+                "Notebook · {}",
+                text::many(state.session.cells.len() as u64, "cell")
+            )
         };
         let inner = look.pane(&name, area, buffer);
         if inner.height == 0 || inner.width < 8 {
@@ -251,12 +256,25 @@ impl Notebook {
         let mut at = anchor.cell;
         while y < height && at < cells.len() {
             let lines = self.lines_of(at, state, width, look);
+            let first = y;
             for line in lines.iter().skip(skip) {
                 if y >= height {
                     break;
                 }
                 let selected = focus == Focus::Notebook && at == self.selected;
                 look.row(area, y as u16, line, selected, buffer);
+                if y == first
+                    && skip == 0
+                    && let Some(elapsed) = elapsed(state, at, self.now_ms)
+                {
+                    let free = width.saturating_sub(line.width());
+                    let took = text::width(&elapsed);
+                    if free > took {
+                        let x = area.right() - took as u16;
+                        let style = look.style(Role::Running);
+                        buffer.set_stringn(x, area.y + y as u16, &elapsed, took, style);
+                    }
+                }
                 self.rows.push((area.y + y as u16, at));
                 y += 1;
             }
@@ -373,6 +391,14 @@ impl Notebook {
         );
         lines
     }
+}
+
+/// How long the cell has been running.
+fn elapsed(state: &State, at: usize, now_ms: i64) -> Option<String> {
+    let cell = state.session.cells.get(at)?;
+    let run = state.session.runs.get(&cell.run?)?;
+    let going = now_ms.checked_sub(run.started_ms).filter(|it| *it >= 0)?;
+    (cell.status == RunStatus::Running).then(|| text::duration(going as f64))
 }
 
 fn welcome(look: Look<'_>) -> Vec<Line<'static>> {

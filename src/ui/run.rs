@@ -1,12 +1,13 @@
 //! The loop: messages before input, one frame for many changes, no timer at rest.
 
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use crossterm::event::{Event as TerminalEvent, EventStream};
 use futures_util::StreamExt as _;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::input::{Action, Input};
@@ -49,6 +50,21 @@ enum End {
     Terminated,
 }
 
+/// What others may tell the workbench.
+struct Signals {
+    hangup: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn catch() -> std::io::Result<Self> {
+        Ok(Self {
+            hangup: signal(SignalKind::hangup())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+}
+
 /// Opens the workbench on this terminal and runs it until it is left.
 ///
 /// # Errors
@@ -59,6 +75,8 @@ pub async fn run(mut core: Core, options: Options) -> Result<ExitCode, Operation
     let cannot = |error: std::io::Error| {
         OperationError::internal(format!("the terminal cannot be set: {error}"))
     };
+    // Before the terminal is taken: whoever is told to end then gives it back.
+    let mut signals = Signals::catch().map_err(cannot)?;
     let mut guard = Guard::take().map_err(cannot)?;
     let mut screen = Screen::new(theme);
     let mut replay = match &options.replay {
@@ -76,6 +94,7 @@ pub async fn run(mut core: Core, options: Options) -> Result<ExitCode, Operation
             &mut guard,
             &mut screen,
             &mut replay,
+            &mut signals,
             &options,
         ))
         .await
@@ -220,16 +239,13 @@ async fn work(
     guard: &mut Guard,
     screen: &mut Screen,
     replay: &mut Option<Showing>,
+    signals: &mut Signals,
     options: &Options,
 ) -> End {
-    let (Ok(mut hangup), Ok(mut terminate)) = (
-        signal(SignalKind::hangup()),
-        signal(SignalKind::terminate()),
-    ) else {
+    let (answer_tx, mut answers) = mpsc::unbounded_channel::<(u64, OperationResult)>();
+    let Some(mut events) = listen() else {
         return End::Gone;
     };
-    let (answer_tx, mut answers) = mpsc::unbounded_channel::<(u64, OperationResult)>();
-    let mut events = EventStream::new();
     let mut drawn = Instant::now();
     let mut dirty = false;
     let mut pending: Vec<Input> = vec![Input::StateChanged];
@@ -275,14 +291,20 @@ async fn work(
                     let _ = guard.leave();
                     let _ = nix::sys::signal::raise(nix::sys::signal::Signal::SIGTSTP);
                     let _ = guard.enter();
-                    events = EventStream::new();
+                    let Some(again) = listen() else {
+                        return End::Gone;
+                    };
+                    events = again;
                 }
                 Action::EditExternally(text) => {
                     drop(events);
                     let _ = guard.leave();
                     let edited = edit(&text);
                     let _ = guard.enter();
-                    events = EventStream::new();
+                    let Some(again) = listen() else {
+                        return End::Gone;
+                    };
+                    events = again;
                     if let Some(edited) = edited {
                         pending.push(Input::Edited(edited));
                     }
@@ -290,7 +312,7 @@ async fn work(
                 Action::Copy(text) => drop(guard.copy(&text)),
                 Action::Bell => drop(guard.bell()),
                 Action::CatchMouse(catch) => drop(guard.catch_mouse(catch)),
-                Action::Redraw => drop(guard.tui.clear()),
+                Action::Redraw => drop(guard.repaint()),
                 Action::Replay(id) => {
                     match locate(options, &id).and_then(|dir| Showing::open(&dir)) {
                         Ok(showing) => {
@@ -350,8 +372,8 @@ async fn work(
         // Messages before input: what a key meets is the newest state.
         tokio::select! {
             biased;
-            _ = hangup.recv() => return End::Gone,
-            _ = terminate.recv() => return End::Terminated,
+            _ = signals.hangup.recv() => return End::Gone,
+            _ = signals.terminate.recv() => return End::Terminated,
             message = core.next() => {
                 core.dispatch(message);
                 pending.push(Input::StateChanged);
@@ -384,6 +406,11 @@ async fn work(
             }
         }
     }
+}
+
+/// Keys and the rest; `None` when the terminal is gone, where the stream would panic.
+fn listen() -> Option<EventStream> {
+    std::io::stdin().is_terminal().then(EventStream::new)
 }
 
 /// A recorded body of the session on show.

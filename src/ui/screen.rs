@@ -1,6 +1,6 @@
 //! The screen as a whole: which view, which focus, where input goes.
 
-use crossterm::event::{KeyEvent, KeyEventKind, MouseButton, MouseEvent, MouseEventKind};
+use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, MouseButton, MouseEvent, MouseEventKind};
 use ratatui::layout::{Position, Rect};
 use serde_json::{Value, json};
 
@@ -13,6 +13,8 @@ use super::overlay::{Outcome, Overlay};
 use super::trace::Trace;
 use super::{Focus, View, data, lm, optimise, sessions, signature, status};
 use crate::app::{OperationResult, State};
+use crate::protocol::error::ErrorClass;
+use crate::session::event::Level;
 use crate::theme::Theme;
 
 mod commands;
@@ -98,7 +100,9 @@ impl Screen {
         match input {
             Input::Key(key) if key.kind == KeyEventKind::Release => {}
             Input::Key(key) => {
-                self.toast = None;
+                // Bad news stays until it was surely seen.
+                let done = matches!(key.code, KeyCode::Enter | KeyCode::Esc);
+                self.toast = self.toast.take().filter(|it| it.sticky && !done);
                 self.key(key, &mut cx);
             }
             Input::Mouse(mouse) => self.mouse(mouse, &mut cx),
@@ -115,7 +119,10 @@ impl Screen {
             }
             Input::Failed(error) => cx.fail(&error),
             Input::StateChanged => self.state_changed(&mut cx),
-            Input::Clock(now) => self.now_ms = now,
+            Input::Clock(now) => {
+                self.now_ms = now;
+                self.notebook.now_ms = now;
+            }
         }
         for _ in 0..4 {
             if let Some(line) = cx.command.take() {
@@ -217,7 +224,7 @@ impl Screen {
         match self.view {
             View::Main if self.focus == Focus::Editor => {
                 let empty = self.notebook.editor.is_empty();
-                if empty && key.code == crossterm::event::KeyCode::Char('?') {
+                if empty && key.code == KeyCode::Char('?') {
                     self.overlay = Some(Overlay::help(&self.scopes()));
                 } else {
                     self.notebook.editor.key(key, cx);
@@ -488,11 +495,14 @@ impl Screen {
             (Purpose::Say(words), Ok(_)) => cx.say(words),
             // A cell or command that failed shows it where it stands.
             (Purpose::Quiet, Err(error))
-                if error.class != crate::protocol::error::ErrorClass::PythonRuntime =>
+                if !matches!(
+                    error.class,
+                    ErrorClass::PythonRuntime | ErrorClass::ProcessCrashed
+                ) =>
             {
                 cx.fail(&error);
             }
-            (Purpose::Quiet, _) | (Purpose::Complete(_), Err(_)) => {}
+            (Purpose::Quiet | Purpose::Recorded, _) | (Purpose::Complete(_), Err(_)) => {}
             (_, Err(error)) => cx.fail(&error),
         }
     }
@@ -510,6 +520,7 @@ impl Screen {
             cx.toast = Some(Toast {
                 level: note.level,
                 text: format!("{}{hint}", note.text),
+                sticky: note.level == Level::Error,
             });
         }
         self.n_notes = notes.len();
@@ -549,7 +560,7 @@ impl Screen {
         }
         if !matches!(self.view, View::Main | View::Trace) {
             if let Some(act) = wheel {
-                self.pane_act(act, KeyEvent::from(crossterm::event::KeyCode::Null), cx);
+                self.pane_act(act, KeyEvent::from(KeyCode::Null), cx);
             }
             return;
         }

@@ -286,6 +286,22 @@ pub(super) fn spark(values: &[f64], columns: usize) -> String {
         .collect()
 }
 
+/// A word to the person as lines, four at most.
+pub(super) fn words(toast: &Toast, look: Look<'_>, columns: u16) -> Vec<Line<'static>> {
+    let role = match toast.level {
+        Level::Info => Role::Ok,
+        Level::Warning => Role::Warn,
+        Level::Error => Role::Error,
+    };
+    let room = usize::from(columns).saturating_sub(2);
+    let mut lines = text::plain(&toast.text, look.style(role), room);
+    lines.truncate(4);
+    for line in &mut lines {
+        line.spans.insert(0, Span::raw(" "));
+    }
+    lines
+}
+
 /// Draws the line of keys, or a word to the person.
 pub(super) fn hints(
     area: Rect,
@@ -296,19 +312,7 @@ pub(super) fn hints(
 ) {
     buffer.set_style(area, look.style(Role::BarLine));
     if let Some(toast) = toast {
-        let role = match toast.level {
-            Level::Info => Role::Ok,
-            Level::Warning => Role::Warn,
-            Level::Error => Role::Error,
-        };
-        let line = Line::from(look.span(
-            format!(
-                " {}",
-                text::fit(&toast.text, usize::from(area.width).saturating_sub(2))
-            ),
-            role,
-        ));
-        buffer.set_line(area.x, area.y, &line, area.width);
+        look.lines(area, &words(toast, look, area.width), buffer);
         return;
     }
     let mut line = Line::default();

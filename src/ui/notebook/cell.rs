@@ -36,23 +36,22 @@ pub(crate) fn lines(
             line
         }));
     }
-    match cell.status {
-        RunStatus::Interrupted => out.push(note("interrupted", Role::Warn, theme)),
-        RunStatus::Died => out.push(note(
-            "its worker ended before it was done: run it again with `r`",
+    let last = match cell.status {
+        RunStatus::Interrupted => Some(("interrupted", Role::Warn)),
+        RunStatus::Died => Some((
+            "its worker ended before it was done: `r` runs it again",
             Role::Error,
-            theme,
         )),
-        _ => {}
+        _ => None,
+    };
+    if let Some((words, role)) = last {
+        let words = text::plain(words, theme.style(role), room);
+        out.extend(words.into_iter().map(|mut line| {
+            line.spans.insert(0, Span::raw(" ".repeat(MARGIN)));
+            line
+        }));
     }
     out
-}
-
-fn note(words: &str, role: Role, theme: &Theme) -> Line<'static> {
-    Line::from(vec![
-        Span::raw(" ".repeat(MARGIN)),
-        Span::styled(words.to_owned(), theme.style(role)),
-    ])
 }
 
 fn source(cell: &Cell, columns: usize, room: usize, theme: &Theme) -> Vec<Line<'static>> {

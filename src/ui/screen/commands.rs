@@ -38,7 +38,7 @@ impl Screen {
             Ok(Parsed::Operation { .. }) | Err(_) => {}
         }
         let purpose = if matches!(self.view, View::Main) || cx.go.is_some() {
-            Purpose::Quiet
+            Purpose::Recorded
         } else {
             Purpose::Say(format!("`:{line}` is done; its answer is in the notebook"))
         };

@@ -35,13 +35,18 @@ impl Screen {
         }
         let strip = status::running(state).filter(|_| self.replay.is_none());
         let low = u16::from(strip.is_some() || self.replay.is_some());
+        // A long word gets the lines it needs.
+        let foot = self.toast.as_ref().map_or(1, |toast| {
+            let lines = status::words(toast, look, area.width).len() as u16;
+            lines.clamp(1, (area.height / 4).max(1))
+        });
         let banner = status::not_saving(state).filter(|_| self.replay.is_none());
         let [top, alarm, middle, progress, bottom] = Layout::vertical([
             Constraint::Length(1),
             Constraint::Length(u16::from(banner.is_some())),
             Constraint::Min(3),
             Constraint::Length(low),
-            Constraint::Length(1),
+            Constraint::Length(foot),
         ])
         .areas(area);
         let standing = status::Standing {

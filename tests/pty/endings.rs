@@ -1,0 +1,139 @@
+//! How the workbench ends, and what it leaves of the terminal.
+
+use nix::sys::signal::Signal;
+
+use crate::support::Home;
+use crate::support::terminal::{Terminal, keys};
+
+/// What undoes each mode the workbench sets.
+const UNDONE: [(&str, &str); 5] = [
+    ("the alternate screen", "\x1b[?1049l"),
+    ("the mouse", "\x1b[?1000l"),
+    ("bracketed paste", "\x1b[?2004l"),
+    ("focus reports", "\x1b[?1004l"),
+    ("the hidden cursor", "\x1b[?25h"),
+];
+
+fn open(home: &Home) -> Terminal {
+    let mut terminal = Terminal::dspex(home, &[], 100, 30);
+    terminal.wait_for("Write ordinary DSPy code below");
+    terminal
+}
+
+/// Every mode is off at the end of the bytes.
+#[track_caller]
+fn assert_restored(terminal: &Terminal) {
+    let output = String::from_utf8_lossy(&terminal.output).into_owned();
+    for (what, undo) in UNDONE {
+        let set = undo.replace(['l', 'h'], if undo.ends_with('l') { "h" } else { "l" });
+        let off = output.rfind(undo);
+        assert!(
+            off.is_some() && off > output.rfind(&set),
+            "{what} is left on"
+        );
+    }
+}
+
+/// R114: leaving gives the terminal back.
+#[test]
+fn quitting_restores_the_terminal() {
+    let home = Home::new();
+    let mut terminal = open(&home);
+    terminal.send(":quit").send(keys::ENTER);
+    assert_eq!(terminal.wait_exit().exit_code(), 0);
+    assert_restored(&terminal);
+}
+
+/// R114: so does being told to end.
+#[test]
+fn sigterm_restores_the_terminal_and_says_so() {
+    let home = Home::new();
+    let mut terminal = open(&home);
+    terminal.signal(Signal::SIGTERM);
+    assert_eq!(terminal.wait_exit().exit_code(), 143);
+    assert_restored(&terminal);
+}
+
+/// R114: and a hang-up by signal alone.
+#[test]
+fn sighup_restores_the_terminal_and_says_so() {
+    let home = Home::new();
+    let mut terminal = open(&home);
+    terminal.signal(Signal::SIGHUP);
+    assert_eq!(terminal.wait_exit().exit_code(), 129);
+    assert_restored(&terminal);
+}
+
+/// A window that is closed ends an idle workbench.
+#[test]
+fn a_closed_window_ends_an_idle_workbench() {
+    let home = Home::new();
+    let mut terminal = open(&home);
+    terminal.hang_up();
+    assert_eq!(terminal.wait_exit().exit_code(), 129);
+}
+
+/// `Ctrl-Z` gives the terminal to the shell; `fg` takes it again and draws anew.
+#[test]
+fn suspending_and_coming_back() {
+    let home = Home::new();
+    let mut shell = portable_pty::CommandBuilder::new("bash");
+    shell.args(["--norc", "--noprofile", "-i"]);
+    let mut terminal = Terminal::start(&home, shell, 100, 30);
+    let program = crate::support::workbench();
+    terminal
+        .send("PS1='shell> '")
+        .send(keys::ENTER)
+        .wait_for("\nshell> ");
+    terminal
+        .send(&program.display().to_string())
+        .send(keys::ENTER);
+    terminal
+        .wait_for("Write ordinary DSPy code below")
+        .send("x = 41");
+    terminal.wait_for("x = 41").send("\x1a");
+    terminal.wait_for("Stopped");
+    assert!(!terminal.emulator().alternate_screen());
+    terminal
+        .send("stty -a")
+        .send(keys::ENTER)
+        .wait_for(" icanon");
+    terminal.send("fg").send(keys::ENTER);
+    terminal.wait_for("x = 41").wait_for("F1 help");
+    terminal.send(keys::CTRL_Q).wait_for("shell> ");
+    assert!(!terminal.emulator().alternate_screen());
+}
+
+/// D8: with the window closed a run goes on; a second workbench follows it live,
+/// and takes the session over when the first has ended.
+#[test]
+fn a_run_goes_on_without_a_window_and_is_followed() {
+    let home = Home::new();
+    let mut first = open(&home);
+    first.wait_for("● ready");
+    first
+        .send("import os, time; print('began');")
+        .send("[time.sleep(0.05) for _ in iter(lambda: os.path.exists('go'), True)]; print('en' + 'ded')")
+        .send(keys::ENTER);
+    first.wait_for("     began").hang_up();
+    let mut second = Terminal::dspex(&home, &["--session", "latest"], 100, 30);
+    second.wait_for("following").wait_for("     began");
+    std::fs::write(home.work().join("go"), "").unwrap();
+    second.wait_for("     ended");
+    assert_eq!(first.wait_exit().exit_code(), 129);
+    second.wait_gone("following");
+    second.send("6*7").send(keys::ENTER).wait_for("     42");
+}
+
+/// A cell that asks for input when nobody can answer any more gets an end of file.
+#[test]
+fn input_without_a_window_is_at_its_end() {
+    let home = Home::new();
+    let mut terminal = open(&home);
+    terminal.wait_for("● ready");
+    terminal.send("input('still there? ')").send(keys::ENTER);
+    terminal.wait_for("[1] still there?").hang_up();
+    assert_eq!(terminal.wait_exit().exit_code(), 129);
+    let printed = home.dspex(&["replay", "latest", "--plain"]).stdout;
+    assert!(printed.contains("EOFError"), "{printed}");
+}
