@@ -105,7 +105,7 @@ fn an_optimisation_is_watched_and_the_session_replayed() {
         screen.contents().contains("BootstrapFewShot") && screen.contents().contains("gain")
     });
     terminal.send(keys::F6).wait_for("Sessions ·");
-    terminal.wait_for("first cell").send(keys::ENTER);
+    terminal.wait_for(":program new").send(keys::ENTER);
     terminal.wait_for("REPLAY").wait_for("event ");
     terminal.send("\x1b[H").wait_for("event 0 of");
     terminal.send(keys::RIGHT).wait_for("event 1 of");
