@@ -179,7 +179,7 @@ impl Printer {
             };
             let mut text = format!("{word}: {}", sanitize::one_line(&note.text));
             if !note.hint.is_empty() {
-                text.push_str(&format!(" ({})", sanitize::one_line(&note.hint)));
+                text = format!("{text} ({})", sanitize::one_line(&note.hint));
             }
             self.say(&text);
         }
