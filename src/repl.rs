@@ -1,7 +1,7 @@
 //! The line REPL: the same core and commands as the full screen, on a plain
 //! terminal or from a pipe.
 //!
-//! [`script`] reads cells and commands from standard input; on a terminal
+//! `script` reads cells and commands from standard input; on a terminal
 //! `prompt` does, with history and completion. Data goes to standard output,
 //! everything else to standard error.
 

@@ -79,14 +79,10 @@ fn an_optimisation_is_watched_and_the_session_replayed() {
     let mut terminal = ready(&home, 120, 36);
     cell(&mut terminal, ":program new qa Predict question -> answer");
     terminal.wait_for("qa          v1");
-    let sums: String = (2..22)
-        .map(|n| {
-            format!(
-                "{{\"question\": \"What is {n}*7?\", \"answer\": \"{}\"}}\n",
-                n * 7
-            )
-        })
-        .collect();
+    let sums = (2..22).fold(String::new(), |lines, n| {
+        let answer = n * 7;
+        format!("{lines}{{\"question\": \"What is {n}*7?\", \"answer\": \"{answer}\"}}\n")
+    });
     std::fs::write(home.work().join("sums.jsonl"), sums).unwrap();
     cell(
         &mut terminal,
