@@ -187,6 +187,8 @@ fn input_is_asked_for_and_interrupts_stop_cells_only() {
         .send(keys::CTRL_C)
         .send(keys::CTRL_C)
         .wait_for("KeyboardInterrupt");
+    // The traceback comes before the cell has ended.
+    terminal.wait_gone("Ctrl-C stop");
     terminal.send(keys::CTRL_C).wait_for("nothing runs");
     cell(&mut terminal, "6*7");
     terminal.wait_for("     42");
