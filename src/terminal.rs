@@ -69,6 +69,15 @@ impl Guard {
         Ok(guard)
     }
 
+    /// Lets a terminal that went away rest in peace. Crossterm's reading thread would
+    /// read its end for ever, at full speed; from a pipe nobody writes to it reads nothing.
+    pub fn abandon() {
+        if let Ok((quiet, held_open)) = nix::unistd::pipe() {
+            let _ = nix::unistd::dup2_stdin(quiet);
+            std::mem::forget(held_open);
+        }
+    }
+
     /// Gives the terminal back until [`Guard::enter`].
     ///
     /// # Errors

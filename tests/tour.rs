@@ -89,7 +89,7 @@ fn tour(columns: u16, rows: u16) -> Vec<Step> {
              {CATEGORIES}\"`, then `:optimize triage tickets`, and F5."
         ),
     );
-    terminal.send(keys::ESCAPE).wait_gone("Candidates");
+    terminal.send(keys::ESCAPE).wait_for("Enter run");
     terminal.send(keys::CTRL_Q);
     assert!(terminal.wait_exit().success());
 

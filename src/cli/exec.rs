@@ -60,8 +60,7 @@ async fn open_core(
     Ok(core)
 }
 
-/// Answers each line in the order the answers come, so that slow ones block nobody;
-/// `id` tells which request a line answers.
+/// Answers line after line: each may build on what the ones before it made.
 async fn jsonl(common: &Common) -> ExitCode {
     let mut core = match open_core(common, None).await {
         Ok(core) => core,

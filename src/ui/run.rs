@@ -118,6 +118,9 @@ pub async fn run(mut core: Core, options: Options) -> Result<ExitCode, Operation
         End::Gone => ExitCode::from(129),
         End::Terminated => ExitCode::from(143),
     };
+    if matches!(end, End::Gone) {
+        terminal::abandon();
+    }
     if !matches!(end, End::Terminated) {
         core.run_headless(DETACHED).await;
     }
