@@ -119,7 +119,7 @@ pub async fn run(mut core: Core, options: Options) -> Result<ExitCode, Operation
         End::Terminated => ExitCode::from(143),
     };
     if matches!(end, End::Gone) {
-        terminal::abandon();
+        Guard::abandon();
     }
     if !matches!(end, End::Terminated) {
         core.run_headless(DETACHED).await;
