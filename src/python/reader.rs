@@ -96,17 +96,15 @@ fn read(link: &'static Link, mut decoder: Decoder) {
 
 /// Reads what there is; false at the end of the stream.
 fn fill(mut socket: &UnixStream, decoder: &mut Decoder) -> bool {
-    const ROOM: usize = 64 * 1024;
-    let buffer = decoder.buffer();
-    let len = buffer.len();
-    buffer.resize(len + ROOM, 0);
+    // A small answer must not cost the clearing of room for a large one.
+    let mut room = [0; 8 * 1024];
     let read = loop {
-        match socket.read(buffer.get_mut(len..).unwrap_or_default()) {
+        match socket.read(&mut room) {
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
             other => break other.unwrap_or(0),
         }
     };
-    buffer.truncate(len + read);
+    decoder.feed(room.get(..read).unwrap_or_default());
     read > 0
 }
 
