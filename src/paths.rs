@@ -43,6 +43,11 @@ pub fn log_file() -> Result<PathBuf, NoHome> {
     Ok(state.join(APP).join("dspex-tui.log"))
 }
 
+/// The history of the REPL's prompt, under the XDG state directory.
+pub fn history_file() -> Result<PathBuf, NoHome> {
+    Ok(log_file()?.with_file_name("history"))
+}
+
 /// Where sockets are: the XDG runtime directory, else the cache directory.
 pub fn runtime_dir() -> Result<PathBuf, NoHome> {
     let xdg = base("XDG_RUNTIME_DIR")?;

@@ -1,13 +1,17 @@
 //! The line REPL: the same core and commands as the full screen, on a plain
 //! terminal or from a pipe.
 //!
-//! `script` reads cells and commands from standard input; on a terminal
-//! `prompt` does, with history and completion. Data goes to standard output,
+//! `prompt` talks to a person, with history and completion; `script` reads
+//! statements and commands from a pipe. Data goes to standard output,
 //! everything else to standard error.
 
+mod colour;
 pub mod driver;
+mod editor;
 pub mod format;
+mod helper;
 pub mod printer;
+mod prompt;
 mod script;
 pub mod source;
 
@@ -36,6 +40,9 @@ pub fn is_interactive() -> bool {
 /// 128 and the number of a signal that ended it.
 pub async fn run(mut core: Core, options: Options) -> ExitCode {
     core.warm_up();
+    if is_interactive() {
+        return prompt::run(core).await;
+    }
     let driver = Driver::new(core, Printer::standard(Results::Output));
     script::run(driver, options).await
 }

@@ -7,7 +7,6 @@ use std::time::Instant;
 
 use serde_json::{Map, Value, json};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::mpsc;
 
 use super::format;
 use super::printer::Printer;
@@ -46,7 +45,7 @@ pub struct Driver {
     pub printer: Printer,
     signals: Option<Signals>,
     /// Who answers `input()`.
-    asker: Option<mpsc::UnboundedSender<InputWanted>>,
+    asker: Option<Box<dyn Fn(InputWanted) + Send>>,
     /// Further arguments of each cell: `file`, `argv`.
     cell_arguments: Map<String, Value>,
     /// Print the sum of LM calls after each entry.
@@ -102,9 +101,9 @@ impl Driver {
         }
     }
 
-    /// Sends each call of `input()` here.
-    pub fn ask_through(&mut self, asker: mpsc::UnboundedSender<InputWanted>) {
-        self.asker = Some(asker);
+    /// Hands each call of `input()` to `asker`, which submits the answer.
+    pub fn ask_through(&mut self, asker: impl Fn(InputWanted) + Send + 'static) {
+        self.asker = Some(Box::new(asker));
     }
 
     /// Passes `arguments` with every cell.
@@ -226,7 +225,8 @@ impl Driver {
 
     fn ask(&mut self, wanted: Option<InputWanted>) {
         if let (Some(asker), Some(wanted)) = (&self.asker, wanted) {
-            let _ = asker.send(wanted);
+            self.printer.end_line();
+            asker(wanted);
         }
     }
 

@@ -72,6 +72,13 @@ impl Stream {
     }
 }
 
+/// Whether a terminal may be given colours: `NO_COLOR` is unset or empty, and
+/// the terminal is not a dumb one.
+pub fn colours_wanted() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+        && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+}
+
 /// Where values and results go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Results {
@@ -114,8 +121,7 @@ impl Printer {
     /// To the process's own streams: colour only on terminals, and never when
     /// `NO_COLOR` is set.
     pub fn standard(results: Results) -> Self {
-        let allowed = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
-            && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
+        let allowed = colours_wanted();
         let (out, err) = (std::io::stdout(), std::io::stderr());
         let (out_tty, err_tty) = (out.is_terminal(), err.is_terminal());
         Self::new(
@@ -139,11 +145,6 @@ impl Printer {
     /// Nobody reads standard output any more (`| head -1`).
     pub fn is_closed(&self) -> bool {
         self.out.closed
-    }
-
-    /// Whether standard error takes colours.
-    pub fn colours(&self) -> bool {
-        self.err.colour
     }
 
     /// Takes what the session holds already as printed.
@@ -261,10 +262,19 @@ impl Printer {
         self.block(&format!("\u{1b}[2m{text}\u{1b}[0m"));
     }
 
-    /// An answer of the workbench itself, on standard output.
-    pub fn answer(&mut self, text: &str) {
-        self.out.quoted(text);
-        self.out.put("\n");
+    /// Begins a new line where the last one is not ended.
+    pub fn end_line(&mut self) {
+        if !self.out.at_margin || !self.err.at_margin {
+            self.out.put("\n");
+            self.err.at_margin = true;
+        }
+    }
+
+    /// Clears a terminal.
+    pub fn clear_screen(&mut self) {
+        if self.out.terminal {
+            self.out.put("\u{1b}[H\u{1b}[2J\n");
+        }
     }
 
     fn block(&mut self, text: &str) {

@@ -1,0 +1,182 @@
+//! The thread that reads the terminal: rustyline with history, and `input()`.
+//!
+//! rustyline blocks, so it has a thread of its own; the core goes on meanwhile.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+
+use rustyline::error::ReadlineError;
+use rustyline::history::{FileHistory, MemHistory};
+use rustyline::{
+    CompletionType, Config, Editor, EventHandler, ExternalPrinter, KeyCode, KeyEvent, Modifiers,
+};
+use serde_json::json;
+use tokio::sync::mpsc as channel;
+
+use super::helper::{Enter, Masked, PromptHelper, Tab};
+use crate::app::{Handle, InputWanted};
+use crate::{paths, sanitize};
+
+/// Entries of history that are kept.
+const HISTORY: usize = 10_000;
+
+/// What the thread is to read.
+pub(super) enum Job {
+    /// A cell or command, with this prompt.
+    Entry(String),
+    /// An answer for a running cell.
+    Input(InputWanted),
+}
+
+/// What was typed at a prompt.
+pub(super) enum Typed {
+    /// A cell or command.
+    Entry(String),
+    /// Ctrl-C: the line is given up.
+    Nothing,
+    /// Ctrl-D, or the terminal is gone.
+    End,
+    /// The terminal cannot be read.
+    Failed(String),
+}
+
+/// Prints above the prompt while there is one, and plainly while there is none.
+#[derive(Clone)]
+pub(super) struct Above(Arc<Mutex<Box<dyn ExternalPrinter + Send>>>);
+
+impl Write for Above {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let text = String::from_utf8_lossy(bytes).into_owned();
+        let mut printer = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match printer.print(text) {
+            Ok(()) => Ok(bytes.len()),
+            Err(ReadlineError::Io(error)) => Err(error),
+            Err(error) => Err(std::io::Error::other(error.to_string())),
+        }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+type Lines = Editor<PromptHelper, FileHistory>;
+
+/// The line editor, before its thread begins.
+pub(super) struct Reader {
+    editor: Lines,
+    history: Option<PathBuf>,
+    handle: Handle,
+}
+
+impl Reader {
+    /// Makes the editor and reads the history.
+    ///
+    /// # Errors
+    /// When the terminal cannot be used.
+    pub(super) fn new(helper: PromptHelper, handle: Handle) -> rustyline::Result<(Self, Above)> {
+        let config = Config::builder()
+            .max_history_size(HISTORY)?
+            .history_ignore_dups(true)?
+            .history_ignore_space(true)
+            .completion_type(CompletionType::List)
+            .bracketed_paste(true)
+            .build();
+        let mut editor: Lines = Editor::with_config(config)?;
+        editor.set_helper(Some(helper));
+        let plain = |code| KeyEvent(code, Modifiers::NONE);
+        editor.bind_sequence(
+            plain(KeyCode::Enter),
+            EventHandler::Conditional(Box::new(Enter)),
+        );
+        editor.bind_sequence(
+            plain(KeyCode::Tab),
+            EventHandler::Conditional(Box::new(Tab)),
+        );
+        let history = paths::history_file().ok();
+        if let Some(path) = &history {
+            // A first time has no history; a broken one is begun anew.
+            let _ = editor.load_history(path);
+        }
+        let above: Box<dyn ExternalPrinter + Send> = Box::new(editor.create_external_printer()?);
+        let reader = Self {
+            editor,
+            history,
+            handle,
+        };
+        Ok((reader, Above(Arc::new(Mutex::new(above)))))
+    }
+
+    /// Serves jobs until nobody sends any more.
+    pub(super) fn serve(
+        mut self,
+        jobs: mpsc::Receiver<Job>,
+        typed: channel::UnboundedSender<Typed>,
+    ) {
+        for job in jobs {
+            match job {
+                Job::Entry(prompt) => {
+                    let read = self.entry(&prompt);
+                    let end = !matches!(read, Typed::Entry(_) | Typed::Nothing);
+                    if typed.send(read).is_err() || end {
+                        return;
+                    }
+                }
+                Job::Input(wanted) => self.input(&wanted),
+            }
+        }
+    }
+
+    fn entry(&mut self, prompt: &str) -> Typed {
+        match self.editor.readline(prompt) {
+            Ok(text) => {
+                self.remember(&text);
+                Typed::Entry(text)
+            }
+            Err(ReadlineError::Interrupted | ReadlineError::Signal(_)) => Typed::Nothing,
+            Err(ReadlineError::Eof) => Typed::End,
+            Err(error) => Typed::Failed(error.to_string()),
+        }
+    }
+
+    /// Keeps an entry. Each is written at once, so that a crash loses none and
+    /// several REPLs share one history.
+    fn remember(&mut self, text: &str) {
+        let text = text.trim_end();
+        if text.is_empty() || !self.editor.add_history_entry(text).unwrap_or(false) {
+            return;
+        }
+        if let Some(path) = &self.history {
+            if let Some(folder) = path.parent() {
+                let _ = std::fs::create_dir_all(folder);
+            }
+            // Without a history on disk the prompt still works.
+            let _ = self.editor.append_history(path);
+        }
+    }
+
+    fn input(&self, wanted: &InputWanted) {
+        let prompt = sanitize::clean(&wanted.prompt).into_owned();
+        let read = if wanted.password {
+            masked(&prompt)
+        } else {
+            Editor::<(), MemHistory>::with_history(Config::default(), MemHistory::new())
+                .and_then(|mut editor| editor.readline(&prompt))
+        };
+        match read {
+            Ok(text) => self.handle.submit("reply_input", json!({"text": text})),
+            Err(ReadlineError::Interrupted) => self
+                .handle
+                .submit("interrupt", json!({"cell": wanted.cell.0})),
+            Err(_) => self.handle.submit("reply_input", json!({"text": null})),
+        };
+    }
+}
+
+fn masked(prompt: &str) -> rustyline::Result<String> {
+    let mut editor =
+        Editor::<Masked, MemHistory>::with_history(Config::default(), MemHistory::new())?;
+    editor.set_helper(Some(Masked));
+    editor.readline(prompt)
+}
