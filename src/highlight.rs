@@ -74,6 +74,8 @@ impl Grammars {
     fn load() -> Self {
         // The more special scope first.
         let roles = [
+            // A docstring: in DSPy it is the instructions.
+            ("comment.block.documentation", Role::String),
             ("comment", Role::Comment),
             ("string", Role::String),
             ("constant.numeric", Role::Number),

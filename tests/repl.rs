@@ -1,5 +1,7 @@
 //! `dspex-tui repl` from a pipe: the real binary, a real kernel, the demo LM.
 
+mod prompt;
+
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Command, Stdio};
 

@@ -17,7 +17,7 @@ pub(super) fn input(highlighter: &mut Highlighter, text: &str) -> String {
             out.push('\n');
         }
         let line = lines.get(index).copied().unwrap_or_default();
-        for (role, range) in pieces.iter() {
+        for (role, range) in *pieces {
             let piece = line.get(range.clone()).unwrap_or_default();
             paint(&mut out, piece, sgr(*role));
         }

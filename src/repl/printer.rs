@@ -178,11 +178,12 @@ impl Printer {
                 Level::Warning => "warning",
                 Level::Error => "error",
             };
-            let mut text = format!("{word}: {}", sanitize::one_line(&note.text));
-            if !note.hint.is_empty() {
-                text = format!("{text} ({})", sanitize::one_line(&note.hint));
-            }
-            self.say(&text);
+            let hint = match note.hint.as_str() {
+                "" => String::new(),
+                hint => format!(" ({})", sanitize::one_line(hint)),
+            };
+            let text = sanitize::one_line(&note.text);
+            self.say(&format!("{word}: {text}{hint}"));
         }
         self.notes = session.notes.len();
     }

@@ -84,13 +84,12 @@ async fn converse(
         }
         let text = match driver.attend(typed.recv()).await {
             Ok(Some(Typed::Entry(text))) => text,
-            Ok(Some(Typed::Nothing)) => continue,
+            Ok(Some(Typed::Nothing)) | Err(libc::SIGINT) => continue,
             Ok(Some(Typed::End) | None) => return 0,
             Ok(Some(Typed::Failed(why))) => {
                 driver.printer.say(&format!("error: the terminal: {why}"));
                 return 1;
             }
-            Err(libc::SIGINT) => continue,
             Err(signal) => return signal_code(signal),
         };
         if text.trim().is_empty() {
@@ -115,7 +114,6 @@ async fn converse(
             Ending::Done | Ending::Failed(_) | Ending::Interrupted => {}
             Ending::Exit(code) => return code,
             Ending::Quit | Ending::Closed => return 0,
-            Ending::Signal(libc::SIGINT) => return 130,
             Ending::Signal(signal) => return signal_code(signal),
             Ending::Screen(action) => answer(driver, &action),
         }
