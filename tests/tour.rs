@@ -55,16 +55,15 @@ fn tour(columns: u16, rows: u16) -> Vec<Step> {
 
     terminal
         .send(keys::F3)
-        .wait_for("All interactions will be structured");
+        .wait_for("All interactions will be structured")
+        .wait_for("add field");
     step(
         &terminal,
         "See the prompt before it is sent",
         "F3 edits a signature. The right side is the prompt DSPy would send, at every key; `→` \
          changes the adapter, `x` tries it.",
     );
-    terminal
-        .send(keys::ESCAPE)
-        .wait_gone("All interactions will be structured");
+    terminal.send(keys::ESCAPE).wait_for("Enter run");
 
     terminal
         .send(":data load tickets")
@@ -80,7 +79,10 @@ fn tour(columns: u16, rows: u16) -> Vec<Step> {
         .send(":optimize triage tickets")
         .send(keys::ENTER)
         .wait_for("→");
-    terminal.send(keys::F5).wait_for("BootstrapFewShot");
+    terminal
+        .send(keys::F5)
+        .wait_for("BootstrapFewShot")
+        .wait_for("n start");
     step(
         &terminal,
         "Optimise a program and watch the score",
