@@ -127,6 +127,21 @@ def _make() -> Any:
                 return
             super().showtraceback(*args, **kwargs)
 
+        def _format_exception_for_storage(
+            self,
+            exception: BaseException,
+            filename: Any = None,
+            running_compiled_code: bool = False,
+        ) -> Any:
+            # IPython draws the frames once more for its history.
+            if isinstance(exception, (KeyboardInterrupt, asyncio.CancelledError)):
+                name = type(exception).__name__
+                return {"ename": name, "evalue": str(exception), "traceback": [name]}
+            inherited: Any = super()
+            return inherited._format_exception_for_storage(
+                exception, filename, running_compiled_code
+            )
+
         def enable_gui(self, gui: Any = None) -> None:
             pass
 
