@@ -30,6 +30,7 @@ mod text;
 mod trace;
 
 pub use input::{Action, Input};
+pub use keys::readme_table as readme_keys;
 pub use run::{Options, run};
 pub use screen::Screen;
 

@@ -35,3 +35,9 @@ fn operations_in_the_readme_are_those_of_the_table() {
     }
     check_section("operations", &table);
 }
+
+/// R136: every key is listed, from the one table the screen reads.
+#[test]
+fn keys_in_the_readme_are_those_of_the_table() {
+    check_section("keys", &dspex_tui::ui::readme_keys());
+}

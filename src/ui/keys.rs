@@ -134,6 +134,27 @@ pub(crate) struct Binding {
     pub(crate) doc: &'static str,
 }
 
+/// The table as Markdown, for the README.
+pub fn readme_table() -> String {
+    let mut lines = vec![
+        "| where | keys | what it does |".to_owned(),
+        "|---|---|---|".to_owned(),
+    ];
+    let mut last = None;
+    for binding in TABLE {
+        let place = if last == Some(binding.scope) {
+            ""
+        } else {
+            binding.scope.title()
+        };
+        last = Some(binding.scope);
+        let keys: Vec<String> = binding.keys.iter().map(|key| format!("`{key}`")).collect();
+        let keys = keys.join(" ").replace('|', "\\|");
+        lines.push(format!("| {place} | {keys} | {} |", binding.doc));
+    }
+    lines.join("\n")
+}
+
 /// What this key does in the first of these scopes that knows it.
 pub(crate) fn lookup(scopes: &[Scope], key: KeyEvent) -> Option<Act> {
     let name = name_of(key);
