@@ -6,8 +6,12 @@ use serde_json::{Map, Value, json};
 use super::compose;
 use super::conversation::{Conversation, Reply, Role, Tool, ToolCall, ToolChoice};
 use super::prompt::{self, Prompt};
+use super::skills::passage;
 
+mod arguments;
+mod candidates;
 mod code;
+mod listing;
 mod tools;
 
 /// What an agent did and what it saw.
@@ -15,22 +19,39 @@ mod tools;
 pub struct Observation {
     /// The tool.
     pub tool: String,
+    /// What it was called with, as JSON; empty where that is not known.
+    pub arguments: String,
     /// What it answered.
     pub text: String,
 }
 
 impl Observation {
+    fn of(tool: &str, text: &str) -> Self {
+        Self {
+            tool: tool.to_owned(),
+            arguments: String::new(),
+            text: text.to_owned(),
+        }
+    }
+
     /// Whether the tool answered something of use.
     fn is_good(&self) -> bool {
-        let lower = self.text.to_lowercase();
+        let lower = self.text.trim().to_lowercase();
         let failed = [
             "execution error",
             "failed to",
             "error:",
+            "error ",
             "traceback",
-            "unknown tool",
+            "unknown ",
+            "no such ",
+            "no results",
+            "not found",
+            "nothing found",
+            "could not find",
         ];
-        !self.text.trim().is_empty() && !failed.iter().any(|sign| lower.starts_with(sign))
+        let empty = ["", "none", "null", "[]", "{}", "\"\"", "''", "n/a"];
+        !empty.contains(&lower.as_str()) && !failed.iter().any(|sign| lower.starts_with(sign))
     }
 }
 
@@ -47,12 +68,12 @@ pub fn fill(prompt: &Prompt, answer: &mut Map<String, Value>) {
 
 /// One step of ReAct: `finish` once an observation answers.
 fn react(prompt: &Prompt, answer: &mut Map<String, Value>) {
-    let listed = tools::listed(&prompt.instructions);
+    let listed = listing::listed(&prompt.instructions);
     let done = observations(prompt.input("trajectory").unwrap_or_default());
     let question = asked(prompt);
     let step = tools::next(&listed, &question, &done).filter(|call| call.name != "finish");
     let (thought, call) = if let Some(call) = step {
-        (format!("{} can help here.", call.name), call)
+        (thought(&call, &done), call)
     } else {
         let call = ToolCall {
             name: "finish".to_owned(),
@@ -75,8 +96,8 @@ fn react(prompt: &Prompt, answer: &mut Map<String, Value>) {
 fn text_calls(prompt: &Prompt, answer: &mut Map<String, Value>) {
     let shown = prompt.input("tools").unwrap_or_default();
     let listed = match serde_json::from_str::<Vec<String>>(shown) {
-        Ok(lines) => tools::listed(&lines.join("\n")),
-        Err(_) => tools::listed(shown),
+        Ok(lines) => listing::listed(&lines.join("\n")),
+        Err(_) => listing::listed(shown),
     };
     let question = first_question(prompt);
     let done = results(prompt);
@@ -97,7 +118,7 @@ pub fn native(conversation: &Conversation, prompt: Option<&Prompt>) -> Option<Re
         Some(prompt) => results(prompt),
         None => prompt::tool_results(conversation)
             .into_iter()
-            .map(|(tool, text)| Observation { tool, text })
+            .map(|(tool, text)| Observation::of(&tool, &text))
             .collect(),
     };
     let first_user = conversation
@@ -159,6 +180,48 @@ pub fn native(conversation: &Conversation, prompt: Option<&Prompt>) -> Option<Re
     })
 }
 
+/// Why a call is made.
+fn thought(call: &ToolCall, done: &[Observation]) -> String {
+    let name = &call.name;
+    if done.iter().any(|seen| seen.tool == *name) {
+        let values: Vec<String> = call.arguments.values().map(compose::plain).collect();
+        return format!(
+            "{name} answered with an error, so {} is tried.",
+            values.join(", ")
+        );
+    }
+    format!("{name} can help here.")
+}
+
+/// What was observed: all that the question names, else the last useful thing.
+fn told(question: &str, seen: &[Observation]) -> Option<String> {
+    let good: Vec<&Observation> = seen
+        .iter()
+        .filter(|seen| seen.tool != "finish" && seen.text != "Completed." && seen.is_good())
+        .collect();
+    // What one tool answered and the next was called with is a step on the way.
+    let is_step = |at: usize, seen: &Observation| {
+        let later = good.get(at + 1..).unwrap_or_default();
+        let value = json!(code_result(&seen.text)).to_string();
+        later.iter().any(|next| next.arguments.contains(&value))
+    };
+    let mut named: Vec<(usize, String)> = good
+        .iter()
+        .enumerate()
+        .filter(|(at, seen)| !is_step(*at, seen))
+        .filter_map(|(_, seen)| {
+            let place = tools::named_at(&seen.tool, question, &[])?;
+            Some((place, passage::items(&code_result(&seen.text))))
+        })
+        .collect();
+    named.sort_by_key(|(place, _)| *place);
+    if named.len() > 1 {
+        let told: Vec<String> = named.into_iter().map(|(_, told)| told).collect();
+        return Some(told.join(" and "));
+    }
+    good.last().map(|last| code_result(&last.text))
+}
+
 /// A plain answer made of what the tools said.
 fn observed_reply(prompt: Option<&Prompt>, done: &[Observation]) -> Option<Reply> {
     let last = done.iter().rev().find(|seen| seen.is_good())?;
@@ -186,13 +249,9 @@ fn turn(
         None => tools::next(&useful, question, done),
     };
     if let Some(call) = step {
-        return (format!("{} can help here.", call.name), call);
+        return (thought(&call, done), call);
     }
-    let seen = done
-        .iter()
-        .rev()
-        .find(|seen| seen.is_good())
-        .map(|seen| seen.text.clone());
+    let seen = told(question, done);
     let submit = listed
         .iter()
         .find(|tool| tool.name == "submit")
@@ -264,23 +323,23 @@ fn first_question(prompt: &Prompt) -> String {
 /// The results of earlier turns.
 fn results(prompt: &Prompt) -> Vec<Observation> {
     let seen = prompt.results.iter();
-    seen.map(|(tool, text)| Observation {
-        tool: tool.clone(),
-        text: text.clone(),
-    })
-    .collect()
+    seen.map(|(tool, text)| Observation::of(tool, text))
+        .collect()
 }
 
 /// The observations of a ReAct or CodeAct trajectory, in order.
 pub fn observations(trajectory: &str) -> Vec<Observation> {
     let mut found: Vec<Observation> = Vec::new();
-    let mut tool = String::new();
+    let (mut tool, mut arguments) = (String::new(), String::new());
     for (name, value) in parts(trajectory) {
         if name.starts_with("tool_name_") {
             value.trim().clone_into(&mut tool);
+        } else if name.starts_with("tool_args_") {
+            value.trim().clone_into(&mut arguments);
         } else if name.starts_with("observation_") || name.starts_with("code_output_") {
             found.push(Observation {
                 tool: std::mem::take(&mut tool),
+                arguments: std::mem::take(&mut arguments),
                 text: value.trim().to_owned(),
             });
         }
@@ -323,14 +382,9 @@ fn parts(trajectory: &str) -> Vec<(String, String)> {
     found
 }
 
-/// The last useful observation of a trajectory.
-pub fn last_observation(trajectory: &str) -> Option<String> {
-    let seen = observations(trajectory);
-    let last = seen
-        .iter()
-        .rev()
-        .find(|seen| seen.tool != "finish" && seen.text != "Completed." && seen.is_good())?;
-    Some(code_result(&last.text))
+/// What the observations of a trajectory say about a question.
+pub fn observed(question: &str, trajectory: &str) -> Option<String> {
+    told(question, &observations(trajectory))
 }
 
 /// The value in what a program submitted or printed: `{"answer": 84}` is 84.

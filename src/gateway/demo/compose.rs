@@ -40,7 +40,6 @@ const MATERIAL: &[&str] = &[
     "sources",
     "facts",
     "retrieved",
-    "trajectory",
     "notes",
     "history",
     "code",
@@ -97,7 +96,7 @@ fn question(prompt: &Prompt) -> String {
     let asking: Vec<(String, String)> = prompt
         .current
         .iter()
-        .filter(|(name, _)| !is_material(name))
+        .filter(|(name, _)| !is_material(name) && name != "trajectory")
         .cloned()
         .collect();
     super::prompt::join(if asking.is_empty() {
@@ -120,7 +119,9 @@ fn material(prompt: &Prompt) -> String {
 
 /// A few words that say what a text is about.
 pub fn about(input: &str) -> String {
-    let words = summary::keywords(input, 3);
+    let mut words = summary::keywords(input, 6);
+    words.retain(|word| !text::is_asking(&text::stem(word)));
+    words.truncate(3);
     if words.is_empty() {
         "nothing in particular".to_owned()
     } else {
@@ -139,7 +140,8 @@ struct Composer<'a> {
 impl Composer<'_> {
     /// A field's value and why.
     fn field(&self, field: &Field) -> (Value, String) {
-        if let Some(taken) = self.neighbours.twin(&field.name) {
+        let twin = self.neighbours.twin(&field.name);
+        if let Some(taken) = twin.filter(|taken| taken.is_same || self.read().is_none()) {
             let why = told(field, &taken);
             return (taken.value, why);
         }
@@ -150,14 +152,26 @@ impl Composer<'_> {
             let (value, why) = self.text(field);
             return (Value::String(value), why);
         }
+        if let Some((seen, because)) = self.seen()
+            && let Some(value) = typed::observed(&seen, &field.schema)
+        {
+            return (value, because);
+        }
         typed::value(&typed::Input {
             schema: &field.schema,
             root: &field.schema,
             name: &field.name,
             question: &self.question,
-            all: &self.prompt.input_text(),
+            all: &self.readable(),
             learned: self.neighbours.vote(&field.name),
         })
+    }
+
+    /// All inputs but an agent's trajectory.
+    fn readable(&self) -> String {
+        format!("{}\n{}", self.question, self.material)
+            .trim()
+            .to_owned()
     }
 
     /// One of the labels: as the nearest demonstrations say, else by name.
@@ -205,8 +219,15 @@ impl Composer<'_> {
         })
     }
 
+    /// What the given passages answer: a demonstration's answer is about others.
+    fn read(&self) -> Option<Finding> {
+        let asks = passage::is_question(&self.question) && !self.material.trim().is_empty();
+        asks.then(|| passage::answer(&self.question, &self.material))?
+    }
+
     fn text(&self, field: &Field) -> (String, String) {
         if self.neighbours.is_label(&field.name)
+            && self.read().is_none()
             && let Some(taken) = self.neighbours.vote(&field.name)
         {
             let why = told(field, &taken);
@@ -311,22 +332,22 @@ impl Composer<'_> {
         Some(Finding::new(first, why))
     }
 
-    /// What the tools of an agent, or the code it ran, said.
+    /// What the tools of an agent, or the code it ran, said to the question.
     fn observed(&self) -> Option<Finding> {
-        let output = self
-            .prompt
-            .current
-            .iter()
-            .find(|(name, value)| name == "code_output" && !value.trim().is_empty())
-            .map(|(_, value)| super::agent::code_result(value));
-        let output =
-            output.or_else(|| super::agent::last_observation(self.prompt.input("trajectory")?))?;
-        let told = told_by(&self.question, &output);
-        let why = format!(
-            "What was observed is: {}.",
-            text::shorten(output.trim(), 160).trim_end_matches('.')
-        );
-        Some(Finding::new(told, why))
+        let (output, why) = self.seen()?;
+        Some(Finding::new(told_by(&self.question, &output), why))
+    }
+
+    /// What was observed, and that it was.
+    fn seen(&self) -> Option<(String, String)> {
+        let ran = self.prompt.input("code_output");
+        let output = ran
+            .filter(|output| !output.trim().is_empty())
+            .map(super::agent::code_result)
+            .or_else(|| super::agent::observed(&self.question, self.prompt.input("trajectory")?))?;
+        let shown = text::shorten(passage::items(&output).trim(), 160);
+        let why = format!("What was observed is: {}.", shown.trim_end_matches('.'));
+        Some((output, why))
     }
 }
 
@@ -335,6 +356,12 @@ impl Composer<'_> {
 pub fn told_by(question: &str, observed: &str) -> String {
     let plain = passage::plain(observed);
     let sentences = text::sentences(&plain);
+    if sentences
+        .iter()
+        .all(|item| item.split_whitespace().count() < 4)
+    {
+        return passage::items(observed);
+    }
     if sentences.len() < 2 && !observed.trim_start().starts_with(['[', '{', '«']) {
         return observed.trim().to_owned();
     }

@@ -33,6 +33,8 @@ pub struct Taken {
     pub likeness: f64,
     /// That demonstration's inputs, for the reasoning.
     pub like: String,
+    /// Whether that demonstration's inputs are the call's own, letter for letter.
+    pub is_same: bool,
 }
 
 impl<'a> Neighbours<'a> {
@@ -154,15 +156,14 @@ impl<'a> Neighbours<'a> {
     }
 
     fn taken(&self, value: &Value, likeness: f64, place: usize) -> Taken {
-        let like = self
-            .prompt
-            .and_then(|prompt| prompt.demos.get(place))
-            .map(|demo| prompt::join(&demo.inputs))
-            .unwrap_or_default();
+        let demo = self.prompt.and_then(|prompt| prompt.demos.get(place));
+        let like = demo.map(|demo| prompt::join(&demo.inputs));
+        let here = self.prompt.map(Prompt::input_text);
         Taken {
             value: value.clone(),
             likeness,
-            like,
+            is_same: like.as_deref().map(str::trim) == here.as_deref().map(str::trim),
+            like: like.unwrap_or_default(),
         }
     }
 }

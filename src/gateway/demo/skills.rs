@@ -6,6 +6,7 @@ pub mod choice;
 pub mod expression;
 pub mod extract;
 pub mod facts;
+pub mod measure;
 pub mod passage;
 pub mod sentiment;
 pub mod summary;

@@ -13,6 +13,14 @@ const STOPWORDS: &[&str] = &[
     "what", "when", "where", "which", "who", "whom", "why", "will", "with", "would", "you", "your",
 ];
 
+/// Words, as stems, that ask and do not say about what. Sorted.
+const ASKING: &[&str] = &[
+    "again", "answer", "availabl", "check", "choos", "comput", "cost", "current", "explain",
+    "fetch", "find", "get", "giv", "know", "let", "list", "long", "look", "lookup", "many", "mean",
+    "much", "nam", "need", "now", "number", "one", "pleas", "question", "result", "return", "say",
+    "search", "show", "tak", "tell", "thing", "today", "use", "valu", "want",
+];
+
 /// Lower-case words (letters and digits), in order.
 pub fn words(text: &str) -> Vec<String> {
     text.split(|c: char| !c.is_alphanumeric() && c != '\'')
@@ -28,6 +36,11 @@ pub fn content_words(text: &str) -> Vec<String> {
         .filter(|word| STOPWORDS.binary_search(&word.as_str()).is_err())
         .map(|word| stem(&word))
         .collect()
+}
+
+/// Whether a word only asks.
+pub fn is_asking(stem: &str) -> bool {
+    ASKING.binary_search(&stem).is_ok()
 }
 
 /// Cuts the commonest English endings off, so that `boils` meets `boiling`.
@@ -142,6 +155,7 @@ mod tests {
     #[test]
     fn stopwords_are_sorted_for_the_binary_search() {
         assert!(STOPWORDS.is_sorted());
+        assert!(ASKING.is_sorted());
     }
 
     #[test]

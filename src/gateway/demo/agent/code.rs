@@ -74,7 +74,7 @@ fn compute(question: &str, instructions: &str) -> String {
 
 /// A call of one of CodeAct's functions.
 fn tool_call(question: &str, instructions: &str) -> Option<String> {
-    let tools = super::tools::listed(instructions);
+    let tools = super::listing::listed(instructions);
     let call = super::tools::next(&tools, question, &[])?;
     let arguments: Vec<String> = call
         .arguments

@@ -1,334 +1,422 @@
-//! Tools: reading them from a prompt, choosing one, filling its arguments.
+//! Which tool is called next, if any.
 
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
-use super::Observation;
+use super::{Observation, arguments};
 use crate::gateway::demo::conversation::{Tool, ToolCall};
-use crate::gateway::demo::skills::extract::{self, Kind};
-use crate::gateway::demo::skills::{arithmetic, choice, expression, summary};
+use crate::gateway::demo::skills::expression;
 use crate::gateway::demo::text;
 
-/// Tools as DSPy lists them: `(1) name, whose description is <desc>…</desc>. It
-/// takes arguments {…}.`
-pub fn listed(instructions: &str) -> Vec<Tool> {
-    let mut found = Vec::new();
-    let mut rest = instructions;
-    while let Some((before, after)) = rest.split_once(", whose description is <desc>") {
-        let name = before
-            .rsplit(|c: char| !(c.is_alphanumeric() || c == '_' || c == '-'))
-            .next()
-            .unwrap_or_default();
-        let Some((description, after)) = after.split_once("</desc>") else {
-            break;
-        };
-        let arguments = after
-            .split_once("It takes arguments ")
-            .map_or("", |(_, rest)| rest);
-        let literal = balanced(arguments).unwrap_or("{}");
-        found.push(Tool {
-            name: name.to_owned(),
-            description: description.trim().to_owned(),
-            schema: json!({"type": "object", "properties": python_literal(literal)}),
-        });
-        rest = after;
-    }
-    found
-}
+/// Most calls of one agent, and most errors of one tool.
+const MOST_CALLS: usize = 6;
+const MOST_ERRORS: usize = 4;
 
-/// The braces a text begins with, with all they hold.
-fn balanced(text: &str) -> Option<&str> {
-    let (mut depth, mut quote) = (0_usize, None);
-    for (at, c) in text.char_indices() {
-        match (quote, c) {
-            (Some(open), c) if c == open => quote = None,
-            (None, '\'' | '"') => quote = Some(c),
-            (None, '{') => depth += 1,
-            (None, '}') => {
-                depth = depth.saturating_sub(1);
-                if depth == 0 {
-                    return text.get(..=at);
-                }
-            }
-            _ => {}
-        }
-        if at == 0 && c != '{' {
-            return None;
-        }
-    }
-    None
-}
-
-/// A Python dict of plain values as JSON; an empty object where it is none.
-fn python_literal(literal: &str) -> Value {
-    let mut json = String::new();
-    let mut quote = None;
-    let mut word = String::new();
-    for c in literal.chars() {
-        if quote.is_none() && c.is_alphanumeric() {
-            word.push(c);
-            continue;
-        }
-        if quote.is_none() && !word.is_empty() {
-            json.push_str(match word.as_str() {
-                "True" => "true",
-                "False" => "false",
-                "None" => "null",
-                other => other,
-            });
-            word.clear();
-        }
-        match (quote, c) {
-            (None, '\'' | '"') => {
-                quote = Some(c);
-                json.push('"');
-            }
-            (Some(open), c) if c == open => {
-                quote = None;
-                json.push('"');
-            }
-            (Some(_), '"') => json.push_str("\\\""),
-            _ => json.push(c),
-        }
-    }
-    serde_json::from_str(&json).unwrap_or_else(|_| json!({}))
-}
+/// Words of a question that ask for a tool which is called or described otherwise.
+const ALSO: &[(&str, &[&str])] = &[
+    ("price", &["cost", "costs", "expensive", "cheap", "pay"]),
+    ("stock", &["available", "left", "inventory", "warehouse"]),
+    (
+        "weather",
+        &[
+            "rain",
+            "raining",
+            "sunny",
+            "temperature",
+            "forecast",
+            "cold",
+            "warm",
+            "umbrella",
+        ],
+    ),
+    ("time", &["clock", "hour", "oclock"]),
+    (
+        "convert",
+        &[
+            "exchange", "worth", "into", "euros", "dollars", "pounds", "eur", "usd", "gbp",
+        ],
+    ),
+    ("distance", &["far", "kilometres", "miles"]),
+    ("translate", &["french", "german", "spanish", "translation"]),
+    ("email", &["mail", "message", "write"]),
+    ("population", &["people", "inhabitants"]),
+];
 
 /// The next call: `None` once an observation answers, or nothing fits.
+///
+/// A tool that answered with an error is called again with other arguments, as long
+/// as the question offers some.
 pub fn next(tools: &[Tool], question: &str, done: &[Observation]) -> Option<ToolCall> {
-    let unused: Vec<&Tool> = tools
-        .iter()
-        .filter(|tool| tool.name != "finish" && !done.iter().any(|seen| seen.tool == tool.name))
-        .collect();
-    let answered = done.iter().any(Observation::is_good);
-    let mut best: Option<(usize, &Tool)> = None;
-    for tool in unused {
-        let score = fitness(tool, question);
-        let named = text::shared_words(&tool.name.replace('_', " "), question) > 0;
-        let enough = if answered { named } else { true };
-        if enough && best.is_none_or(|(most, _)| score > most) {
-            best = Some((score, tool));
-        }
-    }
-    if done.len() >= 6 {
+    if done.len() >= MOST_CALLS {
         return None;
     }
-    best.map(|(_, tool)| call(tool, question))
+    let good: Vec<&Observation> = done.iter().filter(|seen| seen.is_good()).collect();
+    let mut best: Option<(usize, ToolCall)> = None;
+    for tool in tools.iter().filter(|tool| tool.name != "finish") {
+        let errors = done.iter().filter(|seen| seen.tool == tool.name).count();
+        let answered = good.iter().any(|seen| seen.tool == tool.name);
+        let wanted = good.is_empty() || names_more(tool, question, &good);
+        let score = fitness(tool, question);
+        if answered || !wanted || errors >= MOST_ERRORS || score == 0 {
+            continue;
+        }
+        let filled = arguments::fill(tool, question, done);
+        let score = if filled.is_doubtful {
+            score.div_ceil(3)
+        } else {
+            score
+        };
+        if filled.is_supplied && best.as_ref().is_none_or(|(most, _)| score > *most) {
+            best = Some((
+                score,
+                ToolCall {
+                    name: tool.name.clone(),
+                    arguments: filled.arguments,
+                },
+            ));
+        }
+    }
+    best.map(|(_, call)| call)
 }
 
-/// How well a tool fits a question: shared words, and kinds of work.
+/// Whether a question names this tool by a word that the tools which have answered
+/// are not named by.
+fn names_more(tool: &Tool, question: &str, good: &[&Observation]) -> bool {
+    let known: Vec<String> = good
+        .iter()
+        .flat_map(|seen| spoken_words(&seen.tool))
+        .collect();
+    named_at(&tool.name, question, &known).is_some()
+}
+
+/// Which word of meaning of a question is the first that a tool's name has too,
+/// other than these.
+pub fn named_at(tool: &str, question: &str, known: &[String]) -> Option<usize> {
+    let name = spoken_words(tool);
+    text::content_words(question)
+        .iter()
+        .position(|word| name.contains(word) && !text::is_asking(word) && !known.contains(word))
+}
+
+fn spoken_words(name: &str) -> Vec<String> {
+    text::content_words(&spoken(name))
+}
+
+/// `getWeather` and `get_weather` as words.
+fn spoken(name: &str) -> String {
+    let mut words = String::new();
+    for c in name.chars() {
+        if c.is_uppercase() && words.ends_with(char::is_lowercase) {
+            words.push(' ');
+        }
+        words.push(if matches!(c, '_' | '-') { ' ' } else { c });
+    }
+    words
+}
+
+/// How well a tool fits a question: shared words, and kinds of work. 0 where only
+/// words that ask are shared.
 fn fitness(tool: &Tool, question: &str) -> usize {
     let properties = tool.schema.get("properties").and_then(Value::as_object);
-    let arguments: Vec<&str> = properties
+    let names: Vec<&str> = properties
         .map(|all| all.keys().map(String::as_str).collect())
         .unwrap_or_default();
-    let spoken = |text: &str| text.replace('_', " ");
-    let about = format!("{} {}", tool.description, spoken(&arguments.join(" ")));
-    let mut score = 3 * text::shared_words(&spoken(&tool.name), question)
-        + text::shared_words(&about, question);
-    let words = text::words(&format!("{} {about}", spoken(&tool.name)));
+    if tool.description.is_empty() && !names.is_empty() && spoken_words(&tool.name).len() < 2 {
+        return 1;
+    }
+    let name = spoken(&tool.name);
+    let about = format!("{} {}", tool.description, spoken(&names.join(" ")));
+    let asked = text::bag(question);
+    let shared = |words: &str| {
+        let (asking, telling): (Vec<String>, Vec<String>) = text::bag(words)
+            .into_keys()
+            .filter(|word| asked.contains_key(word))
+            .partition(|word| text::is_asking(word));
+        (asking.len(), telling.len())
+    };
+    let ((_, by_name), (asking, by_description)) = (shared(&name), shared(&about));
+    let mut score = 6 * by_name + 2 * by_description;
+    let words = text::words(&format!("{name} {about}"));
     let is = |list: &[&str]| words.iter().any(|word| list.contains(&word.as_str()));
-    if let Some(found) = expression::find(question) {
-        let operators: &[(char, &[&str])] = &[
-            ('*', &["multiply", "multiplies", "product", "times", "mul"]),
-            ('+', &["add", "adds", "sum", "plus"]),
-            (
-                '-',
-                &["subtract", "subtracts", "minus", "difference", "sub"],
-            ),
-            ('/', &["divide", "divides", "division", "quotient", "div"]),
-        ];
-        for (operator, names) in operators {
-            if found.text.contains(*operator) && is(names) {
-                score += 6;
-            }
+    let said = text::words(question);
+    for (tool_word, question_words) in ALSO {
+        if is(&[tool_word])
+            && said
+                .iter()
+                .any(|word| question_words.contains(&word.as_str()))
+        {
+            score += 3;
         }
-        if is(&[
-            "calculate",
-            "calculator",
-            "evaluate",
-            "math",
-            "compute",
-            "arithmetic",
-            "expression",
-        ]) {
-            score += 5;
+    }
+    score += expressed(question, &is);
+    if score > 0 { score + asking.min(1) } else { 0 }
+}
+
+/// What a tool is worth for the expression a question holds; tools that search are
+/// worth a little for every other question.
+fn expressed(question: &str, is: &dyn Fn(&[&str]) -> bool) -> usize {
+    let Some(found) = expression::find(question) else {
+        let searches = is(&[
+            "search",
+            "searches",
+            "lookup",
+            "retrieve",
+            "find",
+            "wikipedia",
+        ]);
+        return usize::from(searches);
+    };
+    let operators: &[(char, &[&str])] = &[
+        ('*', &["multiply", "multiplies", "product", "times", "mul"]),
+        ('+', &["add", "adds", "sum", "plus"]),
+        (
+            '-',
+            &["subtract", "subtracts", "minus", "difference", "sub"],
+        ),
+        ('/', &["divide", "divides", "division", "quotient", "div"]),
+    ];
+    let mut score = 0;
+    for (operator, names) in operators {
+        if found.text.contains(*operator) && is(names) {
+            score += 12;
         }
-    } else if is(&["search", "lookup", "retrieve", "find", "wikipedia"]) {
-        score += 1;
+    }
+    let computes = [
+        "calculate",
+        "calculates",
+        "calculator",
+        "evaluate",
+        "evaluates",
+        "math",
+        "compute",
+        "computes",
+        "arithmetic",
+        "expression",
+    ];
+    if is(&computes) {
+        score += 10;
     }
     score
 }
 
-/// A call of a tool with arguments filled from the question by schema.
+/// A call of a tool with arguments from the question, whatever they are.
 pub fn call(tool: &Tool, question: &str) -> ToolCall {
-    let mut arguments = Map::new();
-    let mut numbers = arithmetic::numbers(question).into_iter();
-    let mut names = extract::all(question, Kind::Name).into_iter();
-    let required = tool.schema.get("required").and_then(Value::as_array);
-    let properties = tool.schema.get("properties").and_then(Value::as_object);
-    for (name, schema) in properties.into_iter().flatten() {
-        let optional = schema.get("default").is_some()
-            || required
-                .is_some_and(|names| !names.iter().any(|known| known.as_str() == Some(name)));
-        if !optional {
-            arguments.insert(
-                name.clone(),
-                argument(name, schema, tool, question, &mut numbers, &mut names),
-            );
-        }
-    }
     ToolCall {
         name: tool.name.clone(),
-        arguments,
+        arguments: arguments::fill(tool, question, &[]).arguments,
     }
-}
-
-fn argument(
-    name: &str,
-    schema: &Value,
-    tool: &Tool,
-    question: &str,
-    numbers: &mut impl Iterator<Item = f64>,
-    names: &mut impl Iterator<Item = String>,
-) -> Value {
-    if let Some(choices) = schema.get("enum").and_then(Value::as_array) {
-        let labels: Vec<String> = choices
-            .iter()
-            .map(crate::gateway::demo::compose::plain)
-            .collect();
-        let place = choice::by_name(question, &labels).map_or(0, |(place, _)| place);
-        return choices.get(place).cloned().unwrap_or_default();
-    }
-    let schema = schema
-        .get("anyOf")
-        .and_then(Value::as_array)
-        .and_then(|choices| {
-            choices
-                .iter()
-                .find(|choice| choice.get("type").and_then(Value::as_str) != Some("null"))
-        })
-        .unwrap_or(schema);
-    match schema.get("type").and_then(Value::as_str) {
-        Some("integer") => json!(numbers.next().unwrap_or(1.0).round() as i64),
-        Some("number") => json!(numbers.next().unwrap_or(1.0)),
-        Some("boolean") => json!(true),
-        Some("array") => {
-            let items = schema
-                .pointer("/items/type")
-                .and_then(Value::as_str)
-                .unwrap_or("string");
-            if matches!(items, "integer" | "number") {
-                let whole = items == "integer";
-                numbers
-                    .map(|value| {
-                        if whole {
-                            json!(value.round() as i64)
-                        } else {
-                            json!(value)
-                        }
-                    })
-                    .collect()
-            } else {
-                summary::keywords(question, 4)
-                    .into_iter()
-                    .map(Value::String)
-                    .collect()
-            }
-        }
-        Some("object") => json!({}),
-        _ => Value::String(string(name, tool, question, names)),
-    }
-}
-
-fn string(
-    name: &str,
-    tool: &Tool,
-    question: &str,
-    names: &mut impl Iterator<Item = String>,
-) -> String {
-    let lower = name.to_lowercase();
-    let is = |words: &[&str]| lower.split('_').any(|word| words.contains(&word));
-    if is(&["expression", "expr", "formula", "equation", "calculation"]) {
-        return expression::find(question).map_or_else(
-            || question.to_owned(),
-            |found| found.text.replace('^', "**"),
-        );
-    }
-    if is(&[
-        "query", "question", "q", "prompt", "input", "task", "request",
-    ]) {
-        return question.trim().to_owned();
-    }
-    if let Some(quoted) = quoted(question) {
-        return quoted;
-    }
-    let found = match extract::wanted(&lower) {
-        Some(Kind::Name) | None => names.next(),
-        Some(kind) => extract::all(question, kind).into_iter().next(),
-    };
-    found.unwrap_or_else(|| {
-        // Words the tool itself is described with ask for it; the others say about what.
-        let about = format!("{} {}", tool.name.replace('_', " "), tool.description);
-        let mut words = summary::keywords(question, 6);
-        let fresh = |word: &String| text::shared_words(word, &about) == 0;
-        if words.iter().any(fresh) {
-            words.retain(fresh);
-        }
-        words.truncate(3);
-        if words.is_empty() {
-            question.trim().to_owned()
-        } else {
-            words.join(" ")
-        }
-    })
-}
-
-/// What stands in double quotes.
-fn quoted(text: &str) -> Option<String> {
-    let mut parts = text.split('"');
-    let inner = parts.nth(1)?;
-    (!inner.is_empty() && parts.next().is_some()).then(|| inner.to_owned())
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
-    const LISTED: &str = "(1) multiply, whose description is <desc>Multiply two numbers.</desc>. It takes arguments {'a': {'type': 'integer'}, 'b': {'type': 'integer'}}.\n(2) get_weather, whose description is <desc>The city's \"weather\".</desc>. It takes arguments {'city': {'type': 'string'}, 'days': {'type': 'integer', 'default': 1}}.";
+    const ERROR: &str = "Execution error in a tool: KeyError";
 
-    #[test]
-    fn tools_are_read_chosen_and_called() {
-        let tools = listed(LISTED);
-        let call = next(&tools, "What is 12*7?", &[])
-            .map(|call| (call.name, Value::Object(call.arguments)));
-        assert_eq!(
-            call,
-            Some(("multiply".to_owned(), json!({"a": 12, "b": 7})))
-        );
-        let call = next(&tools, "What is the weather in Tokyo?", &[])
-            .map(|call| (call.name, Value::Object(call.arguments)));
-        assert_eq!(
-            call,
-            Some(("get_weather".to_owned(), json!({"city": "Tokyo"})))
-        );
+    fn tool(name: &str, description: &str, properties: Value) -> Tool {
+        Tool {
+            name: name.to_owned(),
+            description: description.to_owned(),
+            schema: json!({"type": "object", "properties": properties}),
+        }
+    }
+
+    fn shop() -> Vec<Tool> {
+        let text = json!({"type": "string"});
+        let number = json!({"type": "number"});
+        vec![
+            tool(
+                "price_of",
+                "The price of a device in euros.",
+                json!({"device": text}),
+            ),
+            tool(
+                "stock_of",
+                "How many of a device are in stock.",
+                json!({"device": text}),
+            ),
+            tool(
+                "get_weather",
+                "Get the weather of a city.",
+                json!({"city": text, "days": {"type": "integer", "default": 1}}),
+            ),
+            tool(
+                "convert",
+                "Convert an amount of money between currencies.",
+                json!({"amount": number, "from_currency": text, "to_currency": text}),
+            ),
+            tool(
+                "distance",
+                "Kilometres between cities.",
+                json!({"origin": text, "destination": text}),
+            ),
+            tool(
+                "order_status",
+                "Status of an order.",
+                json!({"order_id": text}),
+            ),
+            tool(
+                "days_between",
+                "Number of days between two dates.",
+                json!({
+                    "start_date": {"type": "string", "format": "date"},
+                    "end_date": {"type": "string", "format": "date"},
+                }),
+            ),
+            tool(
+                "power",
+                "Raises a base to an exponent.",
+                json!({"exponent": {"type": "integer"}, "base": number}),
+            ),
+            tool(
+                "room",
+                "Price of a hotel room.",
+                json!({"kind": {"enum": ["single", "double"]}, "nights": {"type": "integer"}}),
+            ),
+        ]
+    }
+
+    fn seen(tool: &str, text: &str) -> Observation {
+        Observation {
+            tool: tool.to_owned(),
+            arguments: String::new(),
+            text: text.to_owned(),
+        }
+    }
+
+    fn called(question: &str, done: &[Observation]) -> Option<(String, Value)> {
+        next(&shop(), question, done).map(|call| (call.name, Value::Object(call.arguments)))
     }
 
     #[test]
-    fn words_of_the_tool_are_not_its_arguments() {
-        let tools = listed(
-            "(1) stock_of, whose description is <desc>How many of a device are in stock.</desc>. It takes arguments {'device': {'type': 'string'}}.",
-        );
-        let call = next(&tools, "How many of the osprey are in stock?", &[]);
-        let arguments = call.map(|call| Value::Object(call.arguments));
-        assert_eq!(arguments, Some(json!({"device": "osprey"})));
+    fn arguments_are_what_the_tool_itself_does_not_speak_of() {
+        for (question, name, arguments) in [
+            (
+                "What is the price of the kestrel?",
+                "price_of",
+                json!({"device": "kestrel"}),
+            ),
+            (
+                "How much does the heron cost?",
+                "price_of",
+                json!({"device": "heron"}),
+            ),
+            (
+                "How many of the osprey are in stock?",
+                "stock_of",
+                json!({"device": "osprey"}),
+            ),
+            (
+                "is the Blue Owl available today?",
+                "stock_of",
+                json!({"device": "Blue Owl"}),
+            ),
+            (
+                "What is the weather in Tokyo?",
+                "get_weather",
+                json!({"city": "Tokyo"}),
+            ),
+            (
+                "Will it rain in Oslo over the next 3 days?",
+                "get_weather",
+                json!({"city": "Oslo", "days": 3}),
+            ),
+            (
+                "Convert 100 euros to dollars",
+                "convert",
+                json!({"amount": 100.0, "from_currency": "euros", "to_currency": "dollars"}),
+            ),
+            (
+                "How far is it from Oslo to Rome?",
+                "distance",
+                json!({"origin": "Oslo", "destination": "Rome"}),
+            ),
+            (
+                "Where is my order A-113?",
+                "order_status",
+                json!({"order_id": "A-113"}),
+            ),
+            (
+                "What is the status of order 4512?",
+                "order_status",
+                json!({"order_id": "4512"}),
+            ),
+            (
+                "How many days are between 3 May 2024 and 2024-06-01?",
+                "days_between",
+                json!({"start_date": "2024-05-03", "end_date": "2024-06-01"}),
+            ),
+            (
+                "Raise the base 2 to the exponent 10.",
+                "power",
+                json!({"exponent": 10, "base": 2.0}),
+            ),
+            (
+                "What does a double room cost for 4 nights?",
+                "room",
+                json!({"kind": "double", "nights": 4}),
+            ),
+        ] {
+            assert_eq!(
+                called(question, &[]),
+                Some((name.to_owned(), arguments)),
+                "{question}"
+            );
+        }
     }
 
     #[test]
-    fn an_answer_ends_the_calls() {
-        let seen = Observation {
-            tool: "multiply".to_owned(),
-            text: "84".to_owned(),
-        };
-        assert_eq!(next(&listed(LISTED), "What is 12*7?", &[seen]), None);
+    fn an_error_is_answered_with_other_arguments_until_there_are_none() {
+        let question = "How many of the red lamp are in stock?";
+        let errors = |count: usize| vec![seen("stock_of", ERROR); count];
+        let device =
+            |count| called(question, &errors(count)).map(|(_, given)| given["device"].clone());
+        assert_eq!(device(0), Some(json!("lamp")));
+        assert_eq!(device(1), Some(json!("red lamp")));
+        assert_eq!(device(2), Some(json!("red")));
+        assert_eq!(device(4), None);
+    }
+
+    #[test]
+    fn an_answer_ends_the_calls_unless_another_tool_is_named_too() {
+        let answered = [seen("price_of", "199.0")];
+        assert_eq!(called("What is the price of the kestrel?", &answered), None);
+        let both = "What is the price of the kestrel and how many are in stock?";
+        let second = called(both, &answered).map(|(name, _)| name);
+        assert_eq!(second.as_deref(), Some("stock_of"));
+    }
+
+    #[test]
+    fn no_tool_is_called_that_does_not_fit() {
+        for question in ["What is the capital of France?", "Who wrote the book?", ""] {
+            assert_eq!(called(question, &[]), None, "{question}");
+        }
+    }
+
+    #[test]
+    fn what_one_tool_answers_another_is_called_with() {
+        let text = json!({"type": "string"});
+        let tools = [
+            tool(
+                "orders_of",
+                "All orders of a user by user id.",
+                json!({"user_id": text}),
+            ),
+            tool(
+                "find_user",
+                "Find the id of a user by name.",
+                json!({"name": text}),
+            ),
+        ];
+        let question = "Which orders does the user Anna Berg have?";
+        let first = next(&tools, question, &[]).map(|call| call.name);
+        assert_eq!(first.as_deref(), Some("find_user"));
+        let second = next(&tools, question, &[seen("find_user", "u17")]);
+        let second = second.map(|call| (call.name, Value::Object(call.arguments)));
+        assert_eq!(
+            second,
+            Some(("orders_of".to_owned(), json!({"user_id": "u17"})))
+        );
     }
 }

@@ -1,8 +1,10 @@
 //! How a text must be written: words of the instructions and of the field's
 //! description, and the manner of the demonstrations.
 
+use serde_json::Value;
+
 use crate::gateway::demo::nearest::Neighbours;
-use crate::gateway::demo::prompt::{Field, Prompt};
+use crate::gateway::demo::prompt::{self, Field, Prompt};
 use crate::gateway::demo::skills::arithmetic;
 use crate::gateway::demo::skills::expression::number;
 
@@ -72,8 +74,8 @@ impl Manner {
                 .iter()
                 .any(|text| text.chars().filter(|c| c.is_alphabetic()).count() > 3);
             manner.upper |= lettered && all(&|text| !text.chars().any(char::is_lowercase));
-            manner.lower |=
-                shown.len() > 1 && lettered && all(&|text| !text.chars().any(char::is_uppercase));
+            let lower = lettered && all(&|text| !text.chars().any(char::is_uppercase));
+            manner.lower |= lower && shown.len() > 1 && changes_case(prompt, field);
         }
         manner
     }
@@ -105,4 +107,24 @@ impl Manner {
         }
         text
     }
+}
+
+/// Whether the demonstrations' answers are their inputs' words in another case, or
+/// no words of the inputs at all: `22 hours` copied from a passage says nothing
+/// about how to write `Gdansk`.
+fn changes_case(prompt: &Prompt, field: &Field) -> bool {
+    let mut copied = false;
+    for demo in &prompt.demos {
+        let inputs = prompt::join(&demo.inputs);
+        let shown = demo.outputs.get(&field.name).and_then(Value::as_str);
+        for word in shown.into_iter().flat_map(str::split_whitespace) {
+            let same = |given: &str| given.trim_matches(|c: char| !c.is_alphanumeric()) == word;
+            if inputs.split_whitespace().any(same) {
+                copied = true;
+            } else if inputs.to_lowercase().contains(word) {
+                return true;
+            }
+        }
+    }
+    !copied
 }

@@ -5,7 +5,9 @@ use serde_json::{Map, Value, json};
 
 use crate::gateway::demo::nearest::Taken;
 use crate::gateway::demo::skills::expression::number;
-use crate::gateway::demo::skills::{arithmetic, choice, extract, facts, sentiment, summary};
+use crate::gateway::demo::skills::{
+    arithmetic, choice, extract, facts, passage, sentiment, summary,
+};
 use crate::gateway::demo::{compose::plain, text};
 
 /// What a value is made from.
@@ -22,6 +24,42 @@ pub struct Input<'a> {
     pub all: &'a str,
     /// What the nearest demonstrations say.
     pub learned: Option<Taken>,
+}
+
+/// What a tool or a program printed, as a value of the schema's type; `None` where
+/// it is of another type.
+pub fn observed(printed: &str, schema: &Value) -> Option<Value> {
+    let text = printed.trim();
+    let number = || text.parse::<f64>().ok().filter(|value| value.is_finite());
+    match schema.get("type").and_then(Value::as_str)? {
+        "integer" => number().map(|value| json!(value.round() as i64)),
+        "number" => number().map(|value| json!(value)),
+        "boolean" => match text.to_lowercase().as_str() {
+            "true" | "yes" => Some(json!(true)),
+            "false" | "no" => Some(json!(false)),
+            _ => number().map(|value| json!(value != 0.0)),
+        },
+        "array" => {
+            let items: Vec<Value> = match serde_json::from_str(text) {
+                Ok(Value::Array(items)) => items,
+                _ => passage::lines(text)
+                    .into_iter()
+                    .map(Value::String)
+                    .collect(),
+            };
+            let wanted = schema.pointer("/items/type").and_then(Value::as_str)?;
+            let fits = |item: &Value| match wanted {
+                "string" => item.is_string(),
+                "integer" => item.is_i64(),
+                "number" => item.is_number(),
+                "object" => item.is_object(),
+                _ => false,
+            };
+            items.iter().all(fits).then_some(Value::Array(items))
+        }
+        "object" => serde_json::from_str(text).ok().filter(Value::is_object),
+        _ => None,
+    }
 }
 
 /// Deepest nesting of a value.

@@ -148,6 +148,11 @@ const MONTHS: &[&str] = &[
     "november",
     "december",
 ];
+/// Whether a word is a month.
+pub fn is_month(word: &str) -> bool {
+    MONTHS.contains(&word.to_lowercase().as_str())
+}
+
 const DAYS: &[&str] = &[
     "monday",
     "tuesday",
@@ -194,6 +199,33 @@ fn dates(text: &str) -> Vec<String> {
         at += length.max(1);
     }
     found
+}
+
+/// A date as `2024-05-03`; `None` where it has no day, month and year, or the order
+/// of day and month cannot be told.
+pub fn iso_date(date: &str) -> Option<String> {
+    let lower = date.to_lowercase();
+    let parts = text::words(&lower);
+    let number = |part: &String| {
+        part.trim_end_matches(char::is_alphabetic)
+            .parse::<u32>()
+            .ok()
+    };
+    let month = parts.iter().find_map(|part| {
+        let place = MONTHS.iter().position(|month| month == part)?;
+        u32::try_from(place + 1).ok()
+    });
+    let numbers: Vec<u32> = parts.iter().filter_map(number).collect();
+    let (year, month, day) = match (month, numbers.as_slice()) {
+        (Some(month), [day, year]) if *year > 31 => (*year, month, *day),
+        (None, [year, month, day]) if *year > 31 => (*year, *month, *day),
+        (None, [day, month, year]) if *year > 31 && (*day > 12 || date.contains('.')) => {
+            (*year, *month, *day)
+        }
+        _ => return None,
+    };
+    ((1..=12).contains(&month) && (1..=31).contains(&day))
+        .then(|| format!("{year:04}-{month:02}-{day:02}"))
 }
 
 fn is_numeric_date(token: &str) -> bool {
@@ -274,5 +306,19 @@ mod tests {
         assert_eq!(all(text, Kind::Date), ["3 May 2024"]);
         assert_eq!(all(text, Kind::Phone), ["+47 22 33 44 55"]);
         assert_eq!(all(text, Kind::Name), ["Anna Berg", "Oslo"]);
+    }
+
+    #[test]
+    fn dates_become_iso_dates_where_they_are_certain() {
+        for (date, iso) in [
+            ("3 May 2024", Some("2024-05-03")),
+            ("May 3rd, 2024", Some("2024-05-03")),
+            ("2024-05-03", Some("2024-05-03")),
+            ("3.5.2024", Some("2024-05-03")),
+            ("3/5/2024", None),
+            ("tomorrow", None),
+        ] {
+            assert_eq!(iso_date(date).as_deref(), iso, "{date}");
+        }
     }
 }

@@ -1,8 +1,8 @@
 //! Answers a question from given passages: the sentence that shares the most
 //! words with it, and of that sentence what the question word asks for.
 
-use super::Finding;
 use super::extract::{self, Kind};
+use super::{Finding, measure};
 use crate::gateway::demo::text;
 
 /// Finds the answer in a context; `None` when no sentence shares a word with the
@@ -12,6 +12,12 @@ pub fn answer(question: &str, context: &str) -> Option<Finding> {
         return Some(found);
     }
     let sentence = best_sentence(question, context)?;
+    if measure::is_asked(question)
+        && let Some(quantity) = measure::find(question, &sentence)
+    {
+        let because = format!("The passage says: {sentence}");
+        return Some(Finding::new(quantity, because).sentence(sentence));
+    }
     let lower = question.to_lowercase();
     let asked = text::content_words(question);
     let kind = match () {
@@ -89,6 +95,39 @@ pub fn best_sentence(question: &str, context: &str) -> Option<String> {
         }
     }
     best.map(|(_, sentence)| sentence)
+}
+
+/// Whether a text asks something: it ends with a question mark, or begins as a
+/// question does.
+pub fn is_question(text: &str) -> bool {
+    let openers = [
+        "who", "whom", "whose", "what", "when", "where", "which", "why", "how", "is", "are", "was",
+        "were", "do", "does", "did", "can", "could", "has", "have",
+    ];
+    let words = text::words(text);
+    text.trim_end().ends_with('?')
+        || words
+            .first()
+            .is_some_and(|word| openers.contains(&word.as_str()))
+}
+
+/// The items of a list as DSPy or JSON writes it.
+pub fn lines(list: &str) -> Vec<String> {
+    plain(list)
+        .lines()
+        .map(|line| line.trim().to_owned())
+        .filter(|line| !line.is_empty())
+        .collect()
+}
+
+/// A list's items beside each other; other texts as they are.
+pub fn items(list: &str) -> String {
+    let is_list = list.trim_start().starts_with(['[', '«']);
+    if is_list {
+        lines(list).join(", ")
+    } else {
+        list.trim().to_owned()
+    }
 }
 
 /// Passages without DSPy's marks and JSON's quotes.
