@@ -93,3 +93,59 @@ fn shipped_datasets_are_what_the_generator_makes() {
         );
     }
 }
+
+/// A question with passages, and demonstrations: context, question, answer.
+fn read(demos: &[(&str, &str, &str)], context: &str, question: &str) -> String {
+    let system = "Your input fields are:\n1. `context` (list[str]):\n2. `question` (str):\nYour output fields are:\n1. `answer` (str):\nAll interactions will be structured in the following way, with the appropriate values filled in.\n\n[[ ## context ## ]]\n{context}\n\n[[ ## question ## ]]\n{question}\n\n[[ ## answer ## ]]\n{answer}\n\n[[ ## completed ## ]]\nIn adhering to this structure, your objective is: \n        Given the fields `context`, `question`, produce the fields `answer`.";
+    let inputs = |context: &str, question: &str| {
+        format!("[[ ## context ## ]]\n{context}\n\n[[ ## question ## ]]\n{question}")
+    };
+    let mut messages = vec![json!({"role": "system", "content": system})];
+    for (context, question, answer) in demos {
+        messages.push(json!({"role": "user", "content": inputs(context, question)}));
+        let answer = format!("[[ ## answer ## ]]\n{answer}\n\n[[ ## completed ## ]]\n");
+        messages.push(json!({"role": "assistant", "content": answer}));
+    }
+    let asked = format!(
+        "{}\n\nRespond with the corresponding output fields, starting with the field `[[ ## answer ## ]]`.",
+        inputs(context, question)
+    );
+    messages.push(json!({"role": "user", "content": asked}));
+    let response = ask(
+        "https://demo.invalid/v1/chat/completions",
+        &json!({"model": "demo", "messages": messages}),
+        None,
+    );
+    let response: Value = serde_json::from_slice(&response.body).expect("JSON");
+    let content = response["choices"][0]["message"]["content"].as_str();
+    section(content.unwrap_or_default(), "answer")
+}
+
+const PASSAGES: &str = "[1] «Kestrel devices are serviced in Porto; parts ship within two days.»\n[2] «Heron devices are serviced in Gdansk; parts ship within five days.»";
+
+/// What the passages say is the answer, whatever the nearest demonstrations
+/// answered; how it is written is the demonstrations' manner.
+#[test]
+fn passages_answer_and_demonstrations_give_the_manner() {
+    let question = "Where are Heron devices serviced?";
+    let near = (PASSAGES, "Where are Kestrel devices serviced?", "Porto");
+    let again = (
+        PASSAGES,
+        "Where are the Kestrel devices serviced now?",
+        "Porto",
+    );
+    let copied = (
+        "[1] «The Kestrel battery lasts 14 hours.»",
+        "How long does it last?",
+        "14 hours",
+    );
+    let loud = (PASSAGES, "Where are Kestrel devices serviced?", "PORTO");
+    assert_eq!(
+        read(&[], PASSAGES, question),
+        "Heron devices are serviced in Gdansk; parts ship within five days."
+    );
+    assert_eq!(read(&[near], PASSAGES, question), "Gdansk");
+    assert_eq!(read(&[near, again], PASSAGES, question), "Gdansk");
+    assert_eq!(read(&[copied, copied], PASSAGES, question), "Gdansk");
+    assert_eq!(read(&[loud], PASSAGES, question), "GDANSK");
+}

@@ -126,7 +126,11 @@ impl Filler<'_> {
     /// The number that stands beside the argument's name, else the next one.
     fn number(&mut self, name: &str, schema: &Value) -> f64 {
         let value = named_number(name, schema, self.question)
-            .and_then(|value| self.numbers.iter().position(|known| *known == value))
+            .and_then(|value| {
+                self.numbers
+                    .iter()
+                    .position(|known| known.total_cmp(&value).is_eq())
+            })
             .or_else(|| (!self.numbers.is_empty()).then_some(0));
         if let Some(place) = value {
             self.numbers.remove(place)

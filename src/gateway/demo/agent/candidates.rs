@@ -259,10 +259,8 @@ fn nouns(tokens: &[Token<'_>], about: &[String]) -> Vec<String> {
             }
             phrase.push(token.text);
         }
-        if !fresh(token) || token.ends_phrase {
-            if !phrase.is_empty() {
-                phrases.push((led, std::mem::take(&mut phrase)));
-            }
+        if (!fresh(token) || token.ends_phrase) && !phrase.is_empty() {
+            phrases.push((led, std::mem::take(&mut phrase)));
         }
         before = token.text;
     }

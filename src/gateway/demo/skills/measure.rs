@@ -90,9 +90,34 @@ pub fn is_asked(question: &str) -> bool {
             .any(|word| QUANTITIES.contains(&text::stem(word).as_str()))
 }
 
+/// Other words for what a question asks, so that a passage may say it otherwise.
+const ALSO: &[(&str, &str)] = &[
+    ("how heavy", "weighs weight"),
+    ("how tall", "height high metres"),
+    ("how high", "height tall metres"),
+    ("how deep", "depth"),
+    ("how wide", "width"),
+    ("how old", "age years"),
+    ("how far", "distance kilometres away"),
+    ("how fast", "speed"),
+    ("how much", "costs price"),
+    ("how hot", "temperature degrees"),
+    ("how cold", "temperature degrees"),
+];
+
+/// A question with the words a passage may answer it by.
+pub fn widen(question: &str) -> String {
+    let lower = question.to_lowercase();
+    let more = ALSO.iter().find(|(opener, _)| lower.contains(opener));
+    more.map_or_else(
+        || question.to_owned(),
+        |(_, more)| format!("{question} {more}"),
+    )
+}
+
 /// The quantity of a sentence that stands nearest behind the question's words.
 pub fn find(question: &str, sentence: &str) -> Option<String> {
-    let asked = text::content_words(question);
+    let asked = text::content_words(&widen(question));
     let lower = question.to_lowercase();
     let wants_time = lower.contains("how long") || lower.contains("duration");
     let tokens: Vec<&str> = sentence.split_whitespace().collect();
@@ -197,6 +222,7 @@ mod tests {
                 "It carries a warranty of three years from then.",
                 Some("three years"),
             ),
+            ("How heavy is the Heron?", weights, Some("540 grams")),
             ("How old is it?", "It was built in 1931.", None),
         ] {
             assert_eq!(find(question, sentence).as_deref(), value, "{question}");

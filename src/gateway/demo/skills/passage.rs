@@ -1,6 +1,8 @@
 //! Answers a question from given passages: the sentence that shares the most
 //! words with it, and of that sentence what the question word asks for.
 
+use std::collections::BTreeSet;
+
 use super::extract::{self, Kind};
 use super::{Finding, measure};
 use crate::gateway::demo::text;
@@ -11,13 +13,17 @@ pub fn answer(question: &str, context: &str) -> Option<Finding> {
     if let Some(found) = counted(question, context) {
         return Some(found);
     }
-    let sentence = best_sentence(question, context)?;
-    if measure::is_asked(question)
-        && let Some(quantity) = measure::find(question, &sentence)
-    {
-        let because = format!("The passage says: {sentence}");
-        return Some(Finding::new(quantity, because).sentence(sentence));
+    if measure::is_asked(question) {
+        let has_quantity = |sentence: &str| measure::find(question, sentence).is_some();
+        let sentence = best_of(&measure::widen(question), context, &has_quantity);
+        if let Some(sentence) = sentence
+            && let Some(quantity) = measure::find(question, &sentence)
+        {
+            let because = format!("The passage says: {sentence}");
+            return Some(Finding::new(quantity, because).sentence(sentence));
+        }
     }
+    let sentence = best_sentence(question, context)?;
     let lower = question.to_lowercase();
     let asked = text::content_words(question);
     let kind = match () {
@@ -86,11 +92,18 @@ fn counted(question: &str, context: &str) -> Option<Finding> {
 
 /// The sentence of a context that shares the most words with a question.
 pub fn best_sentence(question: &str, context: &str) -> Option<String> {
-    let context = plain(context);
+    best_of(question, context, &|_| true)
+}
+
+/// Of the sentences that will do, the one that shares the most words with a question.
+fn best_of(question: &str, context: &str, will_do: &dyn Fn(&str) -> bool) -> Option<String> {
+    let asked: BTreeSet<String> = text::content_words(question).into_iter().collect();
     let mut best: Option<(usize, String)> = None;
-    for sentence in text::sentences(&context) {
-        let shared = text::shared_words(question, &sentence);
-        if shared > 0 && best.as_ref().is_none_or(|(most, _)| shared > *most) {
+    for sentence in text::sentences(&plain(context)) {
+        let words: BTreeSet<String> = text::content_words(&sentence).into_iter().collect();
+        let shared = words.intersection(&asked).count();
+        let better = best.as_ref().is_none_or(|(most, _)| shared > *most);
+        if shared > 0 && better && will_do(&sentence) {
             best = Some((shared, sentence));
         }
     }
@@ -201,6 +214,10 @@ mod tests {
         assert_eq!(value("Who built the bridge?").as_deref(), Some("Ada Holm"));
         assert_eq!(value("When was the bridge built?").as_deref(), Some("1931"));
         assert_eq!(value("How many metres long is it?").as_deref(), Some("240"));
+        assert_eq!(
+            value("How long is the bridge?").as_deref(),
+            Some("240 metres")
+        );
         assert_eq!(value("Which planet?"), None);
         let known = answer(
             "What is Veld known for?",
