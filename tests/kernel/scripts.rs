@@ -26,7 +26,7 @@ fn unmodified_scripts_run_on_the_demo_lm() {
     }
     let printed = lived.printed(rag);
     assert!(printed.contains("before 100.0 after 100.0"), "{printed}");
-    assert!(printed.contains("gdansk"), "{printed}");
+    assert!(printed.contains("Gdansk"), "{printed}");
     let printed = lived.printed(agent);
     assert!(
         printed.contains("price_of: 199.0") && printed.contains("stock_of: 41"),
