@@ -62,8 +62,8 @@ fn demonstrations_teach_a_convention_and_shuffled_ones_do_not() {
         assert!(zero <= 45, "seed {seed}: zero-shot {zero}");
         assert!(taught >= zero + 25, "seed {seed}: {zero} to {taught}");
         assert!(
-            fooled + 20 < taught,
-            "seed {seed}: shuffled {fooled}, taught {taught}"
+            fooled <= zero + 20,
+            "seed {seed}: {zero} to {fooled} with shuffled labels"
         );
     }
 }

@@ -13,6 +13,11 @@ use super::text;
 /// How many demonstrations vote.
 const VOTERS: usize = 5;
 
+/// From how many demonstrations on it can be told whether they agree, and how many
+/// are looked at.
+const TELLING: usize = 12;
+const LOOKED_AT: usize = 32;
+
 /// Demonstrations ranked by likeness to the inputs of the call.
 #[derive(Debug, Default)]
 pub struct Neighbours<'a> {
@@ -72,8 +77,13 @@ impl<'a> Neighbours<'a> {
     ///
     /// Words that stand in demonstrations of different values count less: a
     /// greeting says nothing about a ticket's team.
+    ///
+    /// Demonstrations that contradict each other are not listened to.
     pub fn vote(&self, field: &str) -> Option<Taken> {
         let prompt = self.prompt?;
+        if !self.agree(field) {
+            return None;
+        }
         let telling = self.telling(field);
         let mut bags = self.bags.clone();
         let mut here = self.here.clone();
@@ -104,6 +114,46 @@ impl<'a> Neighbours<'a> {
             .into_iter()
             .reduce(|best, next| if next.1 > best.1 { next } else { best });
         best.map(|(_, _, taken)| taken)
+    }
+
+    /// Whether labels follow from inputs: the demonstrations foretell each other's
+    /// labels better than their commonest label does. Few demonstrations, and values
+    /// that do not repeat, always pass.
+    fn agree(&self, field: &str) -> bool {
+        let shown: Vec<(String, &BTreeMap<String, f64>)> = self
+            .values(field)
+            .filter_map(|(_, value, place)| Some((value.to_string(), self.bags.get(place)?)))
+            .take(LOOKED_AT)
+            .collect();
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for (value, _) in &shown {
+            *counts.entry(value).or_default() += 1;
+        }
+        if shown.len() < TELLING || counts.len() < 2 || counts.len() * 2 > shown.len() {
+            return true;
+        }
+        let lengths: Vec<f64> = shown.iter().map(|(_, bag)| length(bag)).collect();
+        let mut votes: Vec<BTreeMap<&str, f64>> = vec![BTreeMap::new(); shown.len()];
+        for (left, (left_value, left_bag)) in shown.iter().enumerate() {
+            for (right, (right_value, right_bag)) in shown.iter().enumerate().skip(left + 1) {
+                let lengths = lengths.get(left).zip(lengths.get(right));
+                let likeness = lengths.map_or(0.0, |(a, b)| product(left_bag, right_bag) / (a * b));
+                for (at, value) in [(left, right_value), (right, left_value)] {
+                    if let Some(votes) = votes.get_mut(at)
+                        && likeness > 0.0
+                    {
+                        *votes.entry(value).or_default() += likeness * likeness;
+                    }
+                }
+            }
+        }
+        let foretold = shown.iter().zip(&votes).filter(|((value, _), votes)| {
+            let best = votes.iter().max_by(|a, b| a.1.total_cmp(b.1));
+            best.is_some_and(|(voted, _)| *voted == value)
+        });
+        let all = shown.len() as f64;
+        let chance = counts.values().copied().max().unwrap_or(0) as f64 / all;
+        foretold.count() as f64 / all > chance
     }
 
     /// How much each word tells about a field, 0 to 1: the share of its most
@@ -196,16 +246,20 @@ fn weigh(bag: &mut BTreeMap<String, f64>, weights: &BTreeMap<String, f64>) {
 }
 
 fn cosine(left: &BTreeMap<String, f64>, right: &BTreeMap<String, f64>) -> f64 {
-    let length =
-        |bag: &BTreeMap<String, f64>| bag.values().map(|value| value * value).sum::<f64>().sqrt();
-    let product: f64 = left
-        .iter()
-        .filter_map(|(word, value)| Some(value * right.get(word)?))
-        .sum();
     let lengths = length(left) * length(right);
     if lengths > 0.0 {
-        product / lengths
+        product(left, right) / lengths
     } else {
         0.0
     }
+}
+
+fn length(bag: &BTreeMap<String, f64>) -> f64 {
+    bag.values().map(|value| value * value).sum::<f64>().sqrt()
+}
+
+fn product(left: &BTreeMap<String, f64>, right: &BTreeMap<String, f64>) -> f64 {
+    left.iter()
+        .filter_map(|(word, value)| Some(value * right.get(word)?))
+        .sum()
 }
