@@ -382,6 +382,11 @@ fn parts(trajectory: &str) -> Vec<(String, String)> {
     found
 }
 
+/// A short Python program that computes and prints the answer to a question.
+pub fn program(question: &str) -> String {
+    code::program(question)
+}
+
 /// What the observations of a trajectory say about a question.
 pub fn observed(question: &str, trajectory: &str) -> Option<String> {
     told(question, &observations(trajectory))

@@ -123,7 +123,7 @@ pub fn about(input: &str) -> String {
     words.retain(|word| !text::is_asking(&text::stem(word)));
     words.truncate(3);
     if words.is_empty() {
-        "nothing in particular".to_owned()
+        "that".to_owned()
     } else {
         words.join(", ")
     }
@@ -148,6 +148,10 @@ impl Composer<'_> {
         if !field.choices().is_empty() {
             return self.choice(field);
         }
+        if field.is_code() {
+            let why = "The program computes the answer and prints it.".to_owned();
+            return (Value::String(super::agent::program(&self.question)), why);
+        }
         if field.is_text() {
             let (value, why) = self.text(field);
             return (Value::String(value), why);
@@ -162,6 +166,7 @@ impl Composer<'_> {
             root: &field.schema,
             name: &field.name,
             question: &self.question,
+            material: &self.material,
             all: &self.readable(),
             learned: self.neighbours.vote(&field.name),
         })
@@ -244,18 +249,13 @@ impl Composer<'_> {
                 let why = told(field, &taken);
                 return (manner.apply(&plain(&taken.value)), why);
             }
-            let why = format!(
-                "The input is about {}, of which the demo LM knows nothing.",
-                about(&self.question)
-            );
-            let forms: Vec<String> = [
-                "The demo LM knows nothing about",
-                "The demo LM cannot say anything about",
-                "Nothing is known here about",
-            ]
-            .iter()
-            .map(|opener| format!("{opener} {}.", about(&self.question)))
-            .collect();
+            let topic = about(&self.question);
+            let why = format!("The input is about {topic}, of which the demo LM knows nothing.");
+            let forms = [
+                format!("The demo LM knows nothing about {topic}."),
+                format!("The demo LM cannot say anything about {topic}."),
+                format!("Of {topic} nothing is known here."),
+            ];
             let plain = if manner.is_short() {
                 "unknown".to_owned()
             } else {
@@ -321,6 +321,10 @@ impl Composer<'_> {
                     .filter(|_| !self.material.trim().is_empty())
             })
             .or_else(|| skills::facts::recall(&self.question));
+        let found = match self.offered() {
+            Some(options) => one_of(&options, &self.question, found),
+            None => found,
+        };
         if found.is_some() {
             return found;
         }
@@ -330,6 +334,16 @@ impl Composer<'_> {
             .next()?;
         let why = format!("The input names {first}.");
         Some(Finding::new(first, why))
+    }
+
+    /// The answers an input offers to choose from.
+    fn offered(&self) -> Option<Vec<String>> {
+        let (_, list) = self.prompt.current.iter().find(|(name, _)| {
+            ["choices", "options", "candidates", "labels", "alternatives"]
+                .contains(&name.to_lowercase().as_str())
+        })?;
+        let options = passage::lines(list);
+        (options.len() > 1).then_some(options)
     }
 
     /// What the tools of an agent, or the code it ran, said to the question.
@@ -349,6 +363,27 @@ impl Composer<'_> {
         let why = format!("What was observed is: {}.", shown.trim_end_matches('.'));
         Some((output, why))
     }
+}
+
+/// The offered answer that holds what was found, else the one whose words the
+/// question speaks of, else one of them as a guess.
+fn one_of(options: &[String], question: &str, found: Option<Finding>) -> Option<Finding> {
+    if let Some(found) = found {
+        let known = text::words(&found.value);
+        let holds = |option: &&String| {
+            let words = text::words(option);
+            !known.is_empty() && known.iter().all(|word| words.contains(word))
+        };
+        if let Some(option) = options.iter().find(holds) {
+            return Some(Finding::new(option.clone(), found.because));
+        }
+    }
+    if let Some((_, finding)) = choice::by_name(question, options) {
+        return Some(finding);
+    }
+    let guess = text::pick(options, text::hash(question))?;
+    let why = format!("Nothing points to one of the options, so {guess} is a guess.");
+    Some(Finding::new(guess.clone(), why))
 }
 
 /// What an observation says about a question: all of it when it is one short
@@ -398,6 +433,7 @@ pub fn by_schema(schema: &Value, input: &str) -> Value {
         root: schema,
         name: "",
         question: input,
+        material: "",
         all: input,
         learned: None,
     });

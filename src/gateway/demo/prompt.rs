@@ -49,7 +49,13 @@ impl Field {
     /// Whether any text will do.
     pub fn is_text(&self) -> bool {
         self.schema.get("type").and_then(Value::as_str) == Some("string")
+            && self.schema.get("format").is_none()
             && self.choices().is_empty()
+    }
+
+    /// Whether a program is wanted: `dspy.Code`.
+    pub fn is_code(&self) -> bool {
+        self.type_name == "Code" || self.type_name.starts_with("Code_")
     }
 }
 

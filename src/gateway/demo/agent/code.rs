@@ -46,6 +46,11 @@ pub fn fill(prompt: &Prompt, answer: &mut Map<String, Value>) {
     }
 }
 
+/// Python that computes and prints the answer to a question.
+pub fn program(question: &str) -> String {
+    fenced(&format!("{}\nprint(result)", compute(question, "")))
+}
+
 fn fenced(body: &str) -> String {
     format!("```python\n{body}\n```")
 }

@@ -4,11 +4,12 @@
 use serde_json::{Map, Value, json};
 
 use crate::gateway::demo::nearest::Taken;
-use crate::gateway::demo::skills::expression::number;
-use crate::gateway::demo::skills::{
-    arithmetic, choice, extract, facts, passage, sentiment, summary,
-};
+use crate::gateway::demo::skills::{arithmetic, choice, extract, passage, summary};
 use crate::gateway::demo::{compose::plain, text};
+
+mod simple;
+
+use simple::{boolean, fit_length, formatted, numeric, string};
 
 /// What a value is made from.
 pub struct Input<'a> {
@@ -20,6 +21,8 @@ pub struct Input<'a> {
     pub name: &'a str,
     /// Text of the inputs that ask.
     pub question: &'a str,
+    /// Text of the inputs that are material.
+    pub material: &'a str,
     /// Text of all inputs.
     pub all: &'a str,
     /// What the nearest demonstrations say.
@@ -65,6 +68,9 @@ pub fn observed(printed: &str, schema: &Value) -> Option<Value> {
 /// Deepest nesting of a value.
 const DEEPEST: usize = 12;
 
+/// Deepest list of objects or lists.
+const DEEPEST_LIST: usize = 5;
+
 /// A value of the schema's type, and why.
 pub fn value(input: &Input<'_>) -> (Value, String) {
     at_depth(input, 0)
@@ -100,9 +106,11 @@ fn at_depth(input: &Input<'_>, depth: usize) -> (Value, String) {
             let (value, why) = numeric(input, schema);
             (json!(value), why)
         }
+        "array" if schema.get("prefixItems").is_some() => tuple(input, schema, depth),
         "array" => list(input, schema, depth),
         "object" => object(input, schema, depth),
         "null" => (Value::Null, String::new()),
+        "string" if schema.get("format").is_some() => formatted(input, schema),
         _ => {
             let (value, why) = string(input);
             (Value::String(fit_length(value, schema)), why)
@@ -152,7 +160,23 @@ fn union(choices: &[Value], input: &Input<'_>, depth: usize) -> (Value, String) 
             format!("The input names no {}.", input.name.replace('_', " ")),
         );
     }
-    at_depth(&part(input, first, input.name), depth + 1)
+    let (value, why) = at_depth(&part(input, first, input.name), depth + 1);
+    let is_filler = value.as_str().is_some() && why.is_empty() && kind.is_none();
+    if nullable && is_filler {
+        return (Value::Null, String::new());
+    }
+    (value, why)
+}
+
+/// One value for each place.
+fn tuple(input: &Input<'_>, schema: &Value, depth: usize) -> (Value, String) {
+    let places = schema.get("prefixItems").and_then(Value::as_array);
+    let values = places
+        .into_iter()
+        .flatten()
+        .map(|place| at_depth(&part(input, place, input.name), depth + 1).0)
+        .collect();
+    (Value::Array(values), String::new())
 }
 
 fn part<'a>(input: &Input<'a>, schema: &'a Value, name: &'a str) -> Input<'a> {
@@ -161,114 +185,10 @@ fn part<'a>(input: &Input<'a>, schema: &'a Value, name: &'a str) -> Input<'a> {
         root: input.root,
         name,
         question: input.question,
+        material: input.material,
         all: input.all,
         learned: None,
     }
-}
-
-fn boolean(input: &Input<'_>) -> (Value, String) {
-    if let Some(taken) = input
-        .learned
-        .as_ref()
-        .filter(|taken| taken.value.is_boolean())
-    {
-        return (taken.value.clone(), "It resembles an example.".to_owned());
-    }
-    if let Some((holds, why)) = choice::truth(input.question) {
-        return (Value::Bool(holds), why);
-    }
-    let name = input.name.to_lowercase();
-    let lower = input.all.to_lowercase();
-    if ["urgent", "spam", "question"]
-        .iter()
-        .any(|word| name.contains(word))
-    {
-        let labels = [name.replace("is_", ""), "\u{0}".to_owned()];
-        let found = choice::by_name(&lower, &labels).is_some()
-            || (name.contains("question") && lower.contains('?'));
-        let why = format!(
-            "The words of the input {} it.",
-            if found {
-                "speak for"
-            } else {
-                "do not speak for"
-            }
-        );
-        return (Value::Bool(found), why);
-    }
-    let score = sentiment::score(input.all);
-    let holds = if name.contains("negative") {
-        score < 0
-    } else {
-        score >= 0
-    };
-    (
-        Value::Bool(holds),
-        format!(
-            "The words of the input sound {}.",
-            sentiment::word(input.all)
-        ),
-    )
-}
-
-fn numeric(input: &Input<'_>, schema: &Value) -> (f64, String) {
-    let bound = |key: &str| schema.get(key).and_then(Value::as_f64);
-    let whole = schema.get("type").and_then(Value::as_str) == Some("integer");
-    let step = if whole { 1.0 } else { 0.01 };
-    let low = bound("minimum").or_else(|| bound("exclusiveMinimum").map(|low| low + step));
-    let high = bound("maximum").or_else(|| bound("exclusiveMaximum").map(|high| high - step));
-    let name = input.name.to_lowercase();
-    let scored = [
-        "score",
-        "rating",
-        "stars",
-        "confidence",
-        "probability",
-        "quality",
-        "grade",
-    ];
-    let learned = input
-        .learned
-        .as_ref()
-        .and_then(|taken| taken.value.as_f64());
-    let (value, why) = if let Some(found) = arithmetic::solve(input.question)
-        .and_then(|found| Some((found.value.parse().ok()?, found.because)))
-    {
-        found
-    } else if let Some(value) = learned {
-        (value, "It resembles an example.".to_owned())
-    } else if scored.iter().any(|word| name.contains(word)) {
-        let (low, high) = (
-            low.unwrap_or(if whole { 1.0 } else { 0.0 }),
-            high.unwrap_or(if whole { 5.0 } else { 1.0 }),
-        );
-        let share = (0.5 + 0.25 * f64::from(sentiment::score(input.all))).clamp(0.0, 1.0);
-        (
-            low + share * (high - low),
-            format!(
-                "The words of the input sound {}.",
-                sentiment::word(input.all)
-            ),
-        )
-    } else if let Some(found) = facts::recall(input.question)
-        .and_then(|found| Some((found.value.parse().ok()?, found.because)))
-    {
-        found
-    } else if name.contains("word") && name.contains("count") {
-        (
-            text::words(input.all).len() as f64,
-            "The words were counted.".to_owned(),
-        )
-    } else if let Some(first) = arithmetic::numbers(input.all).first() {
-        (
-            *first,
-            format!("The input names the number {}.", number(*first)),
-        )
-    } else {
-        (low.unwrap_or(0.0), String::new())
-    };
-    let value = low.map_or(value, |low| value.max(low));
-    (high.map_or(value, |high| value.min(high)), why)
 }
 
 fn list(input: &Input<'_>, schema: &Value, depth: usize) -> (Value, String) {
@@ -312,6 +232,14 @@ fn list(input: &Input<'_>, schema: &Value, depth: usize) -> (Value, String) {
                     extract::all(input.all, kind),
                     "These are the ones the input names.",
                 ),
+                None if ["summary", "points", "sentences", "facts", "claims"]
+                    .iter()
+                    .any(|word| input.name.contains(word)) =>
+                {
+                    let mut sentences = text::sentences(input.all);
+                    sentences.truncate(3);
+                    (sentences, "These are the first sentences.")
+                }
                 None => (
                     summary::keywords(input.all, 4),
                     "These are the most frequent words.",
@@ -319,6 +247,8 @@ fn list(input: &Input<'_>, schema: &Value, depth: usize) -> (Value, String) {
             };
             (found.into_iter().map(Value::String).collect(), why)
         }
+        // A type that holds itself must end somewhere.
+        _ if depth > DEEPEST_LIST && schema.get("minItems").is_none() => (Vec::new(), ""),
         _ => (
             vec![at_depth(&part(input, items, input.name), depth + 1).0],
             "",
@@ -362,43 +292,63 @@ fn object(input: &Input<'_>, schema: &Value, depth: usize) -> (Value, String) {
     (Value::Object(object), String::new())
 }
 
-fn string(input: &Input<'_>) -> (String, String) {
-    let name = input.name.to_lowercase();
-    if name.contains("sentiment") {
-        return (sentiment::word(input.all).to_owned(), String::new());
-    }
-    if name.contains("summary") || name.contains("description") {
-        return (
-            summary::first_sentence(input.all).unwrap_or_default(),
-            String::new(),
-        );
-    }
-    if let Some(first) =
-        extract::wanted(&name).and_then(|kind| extract::all(input.all, kind).into_iter().next())
-    {
-        let why = format!("The input names {first}.");
-        return (first, why);
-    }
-    if let Some(found) = crate::gateway::demo::skills::question(input.question) {
-        return (found.value, found.because);
-    }
-    let words = summary::keywords(input.all, 2);
-    (
-        if words.is_empty() {
-            "unknown".to_owned()
-        } else {
-            words.join(" ")
-        },
-        String::new(),
-    )
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn fit_length(value: String, schema: &Value) -> String {
-    match schema.get("maxLength").and_then(Value::as_u64) {
-        Some(most) => value
-            .chars()
-            .take(usize::try_from(most).unwrap_or(usize::MAX))
-            .collect(),
-        None => value,
+    fn made(schema: &Value, text: &str) -> Value {
+        let input = Input {
+            schema,
+            root: schema,
+            name: "",
+            question: text,
+            material: "",
+            all: text,
+            learned: None,
+        };
+        value(&input).0
+    }
+
+    #[test]
+    fn formats_and_tuples_are_kept_also_where_the_input_has_none() {
+        let date = json!({"type": "string", "format": "date"});
+        assert_eq!(made(&date, "It began on 3 May 2024."), json!("2024-05-03"));
+        assert_eq!(made(&date, "你好"), json!("1970-01-01"));
+        let pair =
+            json!({"type": "array", "prefixItems": [{"type": "string"}, {"type": "integer"}]});
+        assert_eq!(made(&pair, "Oslo has 7 hills"), json!(["oslo hills", 7]));
+    }
+
+    #[test]
+    fn a_type_that_holds_itself_ends() {
+        let tree = json!({
+            "$defs": {"Tree": {"type": "object", "properties": {
+                "value": {"type": "integer"},
+                "children": {"type": "array", "items": {"$ref": "#/$defs/Tree"}},
+            }}},
+            "$ref": "#/$defs/Tree",
+        });
+        let mut at = &made(&tree, "3 apples");
+        let mut depth = 0;
+        while let Some(child) = at.pointer("/children/0") {
+            assert_eq!(child["value"], json!(3));
+            (at, depth) = (child, depth + 1);
+        }
+        assert!(depth > 0);
+        assert_eq!(at["children"], json!([]));
+    }
+
+    #[test]
+    fn printed_values_are_read_in_the_type_that_is_wanted() {
+        let of = |printed: &str, kind: &str| observed(printed, &json!({"type": kind}));
+        assert_eq!(of("199.0", "number"), Some(json!(199.0)));
+        assert_eq!(of("41", "integer"), Some(json!(41)));
+        assert_eq!(of("0", "boolean"), Some(json!(false)));
+        assert_eq!(of("rainy", "number"), None);
+        let names = json!({"type": "array", "items": {"type": "string"}});
+        assert_eq!(
+            observed("[1] «B-1»\n[2] «B-2»", &names),
+            Some(json!(["B-1", "B-2"]))
+        );
     }
 }

@@ -147,7 +147,14 @@ pub fn of_type(name: &str) -> Value {
         None => (name, Vec::new()),
     };
     match head {
-        "str" | "Any" | "Code" | "Reasoning" | "datetime" => json!({"type": "string"}),
+        "str" | "Any" | "Code" | "Reasoning" => json!({"type": "string"}),
+        "date" | "time" => json!({"type": "string", "format": head}),
+        "datetime" => json!({"type": "string", "format": "date-time"}),
+        "tuple" if arguments.len() > 1 && arguments.get(1).is_none_or(|item| item != "...") => {
+            let items: Vec<Value> = arguments.iter().map(|item| of_type(item)).collect();
+            json!({"type": "array", "prefixItems": items})
+        }
+        _ if head.starts_with("Code_") => json!({"type": "string"}),
         "int" => json!({"type": "integer"}),
         "float" => json!({"type": "number"}),
         "bool" => json!({"type": "boolean"}),

@@ -62,7 +62,7 @@ const ASSOCIATED: &[(&str, &str)] = &[
     ("entertainment", "film movie music actor album show"),
     (
         "spam",
-        "win free prize click offer winner cash urgent congratulations",
+        "win free prize click offer winner cash congratulations",
     ),
     (
         "urgent",
@@ -195,6 +195,9 @@ pub fn truth(text: &str) -> Option<(bool, String)> {
         }
     {
         return Some((holds, found.because));
+    }
+    if let Some(found) = super::facts::confirms(text) {
+        return Some(found);
     }
     let (left, right) = text
         .split_once('=')

@@ -67,6 +67,30 @@ pub fn wanted(field: &str) -> Option<Kind> {
     }
 }
 
+/// Whether a field of this name asks for a place.
+pub fn is_place(field: &str) -> bool {
+    let places = [
+        "city", "country", "location", "place", "town", "village", "where",
+    ];
+    text::words(&field.replace('_', " "))
+        .iter()
+        .any(|word| places.contains(&word.as_str()))
+}
+
+/// Names that stand behind a preposition of place.
+pub fn places(text: &str) -> Vec<String> {
+    let before = ["in", "from", "at", "to", "near", "of", "into", "via"];
+    names(text)
+        .into_iter()
+        .filter(|name| {
+            before.iter().any(|word| {
+                text.contains(&format!(" {word} {name}"))
+                    || text.contains(&format!(" {word} the {name}"))
+            })
+        })
+        .collect()
+}
+
 /// Everything of that kind in a text, in order, without repeats.
 pub fn all(text: &str, kind: Kind) -> Vec<String> {
     let found = match kind {
@@ -261,12 +285,85 @@ fn phones(text: &str) -> Vec<String> {
 
 /// Words that begin sentences and are no names.
 const NOT_NAMES: &[&str] = &[
-    "the", "a", "an", "i", "in", "on", "at", "it", "is", "was", "we", "you", "he", "she", "they",
-    "my", "our", "this", "that", "these", "those", "when", "where", "what", "who", "which", "why",
-    "how", "please", "hello", "hi", "dear", "if", "and", "but", "or", "for", "from", "to", "by",
-    "with", "after", "before", "there", "contact", "call", "email", "write", "send", "her", "his",
-    "their", "as", "does", "do", "did", "are", "can", "could", "would", "tell", "give", "find",
-    "meet", "on", "order", "not", "no", "yes", "thanks", "thank", "regards", "today", "tomorrow",
+    "the",
+    "a",
+    "an",
+    "i",
+    "in",
+    "on",
+    "at",
+    "it",
+    "is",
+    "was",
+    "we",
+    "you",
+    "he",
+    "she",
+    "they",
+    "my",
+    "our",
+    "this",
+    "that",
+    "these",
+    "those",
+    "when",
+    "where",
+    "what",
+    "who",
+    "which",
+    "why",
+    "how",
+    "please",
+    "hello",
+    "hi",
+    "dear",
+    "if",
+    "and",
+    "but",
+    "or",
+    "for",
+    "from",
+    "to",
+    "by",
+    "with",
+    "after",
+    "before",
+    "there",
+    "contact",
+    "call",
+    "email",
+    "write",
+    "send",
+    "her",
+    "his",
+    "their",
+    "as",
+    "does",
+    "do",
+    "did",
+    "are",
+    "can",
+    "could",
+    "would",
+    "tell",
+    "give",
+    "find",
+    "meet",
+    "everyone",
+    "everybody",
+    "nobody",
+    "someone",
+    "all",
+    "some",
+    "order",
+    "not",
+    "no",
+    "yes",
+    "thanks",
+    "thank",
+    "regards",
+    "today",
+    "tomorrow",
 ];
 
 /// Runs of capitalised words.
@@ -280,7 +377,7 @@ fn names(text: &str) -> Vec<String> {
         let capital = token.starts_with(char::is_uppercase)
             && !NOT_NAMES.contains(&lower.as_str())
             && !MONTHS.contains(&lower.as_str())
-            && !DAYS.contains(&lower.as_str());
+            && !DAYS.contains(&lower.trim_end_matches('s'));
         if capital {
             run.push(token);
         }

@@ -300,6 +300,23 @@ pub fn recall(question: &str) -> Option<Finding> {
     Some(Finding::new(*value, *sentence).sentence(*sentence))
 }
 
+/// Whether a statement or a yes-no question says what is known, with the fact.
+pub fn confirms(text: &str) -> Option<(bool, String)> {
+    let lower = text.to_lowercase();
+    let asks = ["what", "who", "which", "where", "when", "why", "how"];
+    if text::words(&lower)
+        .first()
+        .is_none_or(|word| asks.contains(&word.as_str()))
+    {
+        return None;
+    }
+    let known = recall(text)?;
+    Some((
+        contains_words(&lower, &known.value.to_lowercase()),
+        known.because,
+    ))
+}
+
 fn contains_words(text: &str, phrase: &str) -> bool {
     let padded = format!(" {} ", text::words(text).join(" "));
     padded.contains(&format!(" {} ", text::words(phrase).join(" ")))
@@ -318,6 +335,14 @@ fn country_name(key: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn statements_are_confirmed_or_denied() {
+        let holds = |text| confirms(text).map(|(holds, _)| holds);
+        assert_eq!(holds("Is Paris the capital of Germany?"), Some(false));
+        assert_eq!(holds("Paris is the capital of France."), Some(true));
+        assert_eq!(holds("What is the capital of France?"), None);
+    }
 
     #[test]
     fn known_facts_are_recalled_and_others_are_not() {

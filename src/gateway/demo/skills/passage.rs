@@ -64,6 +64,27 @@ pub fn answer(question: &str, context: &str) -> Option<Finding> {
     Some(Finding::new(value, because).sentence(sentence))
 }
 
+/// Whether a context says what a claim says: the numbers, most of the words, and no
+/// denial of them; `None` without a context or a sentence about it.
+pub fn supports(claim: &str, context: &str) -> Option<(bool, String)> {
+    let sentence = best_sentence(claim, context)?;
+    let said: BTreeSet<String> = text::content_words(&sentence).into_iter().collect();
+    let claimed: BTreeSet<String> = text::content_words(claim).into_iter().collect();
+    let shared = claimed.intersection(&said).count();
+    let numbers = |text: &str| extract::all(text, Kind::Number);
+    let known = numbers(&sentence);
+    let denies = |text: &str| {
+        let denials = ["not", "no", "never", "none", "isn't", "wasn't", "doesn't"];
+        text::words(text)
+            .iter()
+            .any(|word| denials.contains(&word.as_str()))
+    };
+    let holds = numbers(claim).iter().all(|number| known.contains(number))
+        && shared * 5 >= claimed.len() * 3
+        && denies(claim) == denies(&sentence);
+    Some((holds, format!("The passage says: {sentence}")))
+}
+
 /// `How many metres …`: the number that stands before that word.
 fn counted(question: &str, context: &str) -> Option<Finding> {
     let lower = question.to_lowercase();
@@ -206,6 +227,16 @@ fn complement(question: &str, sentence: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn claims_are_held_against_the_passage() {
+        let context = "The bridge is 240 metres long. Soup is warm.";
+        let holds = |claim| supports(claim, context).map(|(holds, _)| holds);
+        assert_eq!(holds("The bridge is 240 metres long."), Some(true));
+        assert_eq!(holds("The bridge is 300 metres long."), Some(false));
+        assert_eq!(holds("Soup is not warm."), Some(false));
+        assert_eq!(holds("Whales sing."), None);
+    }
 
     #[test]
     fn passages_answer_questions() {
