@@ -18,7 +18,7 @@ use super::sink::Sink;
 use super::upstream::Outgoing;
 use super::{Failed, Inner, Outcome, Reply, assemble, demo};
 use crate::protocol::message::TransportFailure;
-use crate::session::event::AnswerSource;
+use crate::session::event::{AnswerSource, RunId};
 
 /// Deadline of a call for which neither worker nor profile names one.
 const DEADLINE: Duration = Duration::from_mins(10);
@@ -159,6 +159,9 @@ impl Inner {
             && !call.url.path().ends_with(":streamGenerateContent")
         {
             let response = demo::respond(&request);
+            if let Some(run) = self.watchers.wants(call) {
+                self.show_demo(call, run).await?;
+            }
             return Ok(Reply {
                 status: response.status,
                 headers: response.headers,
@@ -176,6 +179,31 @@ impl Inner {
             headers,
             body: body.into(),
         })
+    }
+
+    /// Shows a demo answer to whoever watches, piece by piece, as a server's is shown.
+    async fn show_demo(&self, call: &Call, run: RunId) -> Result<(), Failed> {
+        let plain = Outgoing {
+            method: call.request.method.clone(),
+            url: call.url.clone(),
+            headers: Vec::new(),
+            body: call.body.clone(),
+        };
+        let Some((body, assembler)) = assemble::streamed(&plain) else {
+            return Ok(());
+        };
+        let (status, headers, pieces) = demo::stream(&demo::DemoRequest {
+            url: call.url.as_str(),
+            headers: &call.request.headers,
+            body: &body,
+            rollout_id: call.request.rollout_id,
+        });
+        let span = call.request.span.clone();
+        let mut sink = Sink::watched(assembler, self.watchers.sender(), run, span);
+        for piece in pieces {
+            sink.push(status, &headers, &Bytes::from(piece)).await?;
+        }
+        Ok(())
     }
 
     /// Carries an injected fault out.

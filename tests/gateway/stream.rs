@@ -144,3 +144,34 @@ async fn a_server_that_refuses_to_stream_is_asked_plainly() {
     }
     assert_eq!(server.received().len(), 3);
 }
+
+/// The demo LM's answers are watched as a server's are, and are the same watched or not.
+#[tokio::test]
+async fn tokens_of_the_demo_lm_are_shown_too() {
+    let options = || GatewayOptions {
+        route_all_to: Some("demo".to_owned()),
+        ..GatewayOptions::default()
+    };
+    let question = "What is the capital of France?";
+    let asked = || chat("https://api.openai.com/v1", question);
+    let content = |body: &str| {
+        let whole: Value = serde_json::from_str(body).unwrap();
+        whole["choices"][0]["message"]["content"]
+            .as_str()
+            .map(str::to_owned)
+    };
+    let unwatched = Bench::new(options());
+    let plain = content(&text(&unwatched.gateway.call(asked()).await));
+    let bench = Bench::new(options());
+    let mut deltas = bench.gateway.deltas();
+    bench.gateway.watch(Some(RunId(1)));
+    let answer = content(&text(&bench.gateway.call(asked()).await));
+    assert_eq!(answer.as_deref(), Some("The capital of France is Paris."));
+    assert_eq!(answer, plain);
+    let mut pieces = Vec::new();
+    while let Ok(delta) = deltas.try_recv() {
+        pieces.push(delta.text);
+    }
+    assert!(pieces.len() > 2, "{pieces:?}");
+    assert_eq!(Some(pieces.concat()), answer);
+}
