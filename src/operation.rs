@@ -1,6 +1,6 @@
 //! The table of operations: name, doc, argument and result fields, route.
 //!
-//! Everything that can be asked of the workbench is a row of [`TABLE`]. `exec`,
+//! Everything that can be asked of the workbench is a row of the table ([`all`]). `exec`,
 //! the screen, the REPL, the socket and the README read it; nothing is listed
 //! twice. Owns the check of arguments ([`check`]) and the JSON Schemas
 //! ([`schema`]); does not carry anything out (see [`crate::app`]).
@@ -13,7 +13,7 @@ use crate::protocol::error::{OperationError, near_matches};
 use crate::protocol::message::Lane;
 use crate::session::event::RunKind;
 
-pub use table::TABLE;
+pub use table::all;
 
 /// One row of the table.
 #[derive(Debug, Clone, Copy)]
@@ -96,18 +96,14 @@ pub enum Kind {
 /// # Errors
 /// `unknown_operation`, with near matches.
 pub fn find(name: &str) -> Result<&'static Operation, OperationError> {
-    TABLE
-        .iter()
+    all()
         .find(|operation| operation.name == name)
         .ok_or_else(|| {
             OperationError::invalid(
                 "unknown_operation",
                 format!("there is no operation `{name}`"),
             )
-            .near(near_matches(
-                name,
-                TABLE.iter().map(|operation| operation.name),
-            ))
+            .near(near_matches(name, all().map(|operation| operation.name)))
             .hint("`dspex-tui exec --list` names them all")
             .with("operation", name)
         })
@@ -134,7 +130,7 @@ mod tests {
     #[test]
     fn every_operation_is_documented_once() {
         let mut seen = HashSet::new();
-        for operation in TABLE {
+        for operation in all() {
             assert!(
                 seen.insert(operation.name),
                 "{} is listed twice",

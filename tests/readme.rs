@@ -3,14 +3,14 @@
 
 use std::fmt::Write as _;
 
-use dspex_tui::operation::{Kind, TABLE};
+use dspex_tui::operation::{self, Kind};
 
 use crate::support::readme::check_section;
 
 #[test]
 fn operations_in_the_readme_are_those_of_the_table() {
     let mut table = String::from("| operation | arguments | what it does |\n|---|---|---|\n");
-    for operation in TABLE {
+    for operation in operation::all() {
         let mut arguments: Vec<String> = operation
             .arguments
             .iter()

@@ -9,7 +9,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use super::open::{self, complain, print_line};
 use super::{Common, ExecArgs};
 use crate::app::{Core, OperationResult};
-use crate::operation::{self, Operation, Route, TABLE, schema};
+use crate::operation::{self, Operation, Route, schema};
 use crate::protocol::error::OperationError;
 
 /// Runs `exec`. Exit code 0 when every answer is `ok`, 1 when one is not, 2 on wrong usage.
@@ -150,7 +150,7 @@ fn finish(answer: &OperationResult) -> ExitCode {
 }
 
 fn list() -> ExitCode {
-    for operation in TABLE {
+    for operation in operation::all() {
         if !print_line(&format!("{:<20} {}", operation.name, operation.doc)) {
             break;
         }
@@ -161,7 +161,7 @@ fn list() -> ExitCode {
 fn schemas(name: Option<&str>) -> ExitCode {
     let described = match name.map(operation::find).transpose() {
         Ok(Some(operation)) => schema::describe(operation),
-        Ok(None) => TABLE.iter().map(schema::describe).collect(),
+        Ok(None) => operation::all().map(schema::describe).collect(),
         Err(error) => return finish(&Err(error)),
     };
     print_line(&described.to_string());

@@ -211,7 +211,7 @@ fn values(completer: Completer, stem: &str, context: &Context) -> Vec<(String, S
             list
         }
         Completer::Operation => {
-            let rows = operation::TABLE.iter();
+            let rows = operation::all();
             rows.map(|row| (row.name.to_owned(), row.doc.to_owned()))
                 .collect()
         }

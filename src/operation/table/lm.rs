@@ -1,0 +1,93 @@
+//! Operations on language models.
+
+use super::{core, may, need, open, run};
+use crate::operation::{Kind, Operation};
+use crate::session::event::RunKind;
+
+pub(super) const ROWS: &[Operation] = &[
+    open(core(
+        "configure_lm",
+        "Makes or changes an LM profile and selects it; further arguments go to `dspy.LM`.",
+        &[
+            may(
+                "name",
+                Kind::Text,
+                "Name of the profile (default: provider or model).",
+            ),
+            may(
+                "provider",
+                Kind::Text,
+                "`demo`, `openai`, `anthropic`, `gemini`, `ollama`, `local`, …",
+            ),
+            may(
+                "model",
+                Kind::Text,
+                "Model, with or without its `provider/`.",
+            ),
+            may("api_base", Kind::Text, "Base URL of a server of one's own."),
+            may("port", Kind::Count, "Port of a server on this machine."),
+            may(
+                "api_key_env",
+                Kind::Text,
+                "Environment variable that holds the key.",
+            ),
+            may(
+                "api_key_command",
+                Kind::Text,
+                "Command that prints the key.",
+            ),
+            may("api_key_file", Kind::Text, "File that holds the key."),
+            may(
+                "select",
+                Kind::Bool,
+                "Make it the selected profile (default true).",
+            ),
+        ],
+        &[
+            need("status", Kind::Text, "`configured`."),
+            need("name", Kind::Text, "Name of the profile."),
+            need("provider", Kind::Text, "Provider."),
+            need("model", Kind::Text, "Model as given to `dspy.LM`."),
+        ],
+    )),
+    core(
+        "select_lm",
+        "Makes a profile the one that calls go to by default.",
+        &[need("name", Kind::Text, "Name of the profile.")],
+        &[need("name", Kind::Text, "Name of the profile.")],
+    ),
+    core(
+        "remove_lm",
+        "Removes an LM profile.",
+        &[need("name", Kind::Text, "Name of the profile.")],
+        &[need("name", Kind::Text, "Name of the profile.")],
+    ),
+    core(
+        "list_lms",
+        "Lists the LM profiles.",
+        &[],
+        &[
+            need(
+                "lms",
+                Kind::List,
+                "Profiles: name, model, where the key comes from, options.",
+            ),
+            need("selected", Kind::MaybeText, "Name of the selected profile."),
+        ],
+    ),
+    run(
+        "test_lm",
+        "Sends one short request through a profile and reports time or error.",
+        RunKind::Operation,
+        &[may(
+            "name",
+            Kind::Lm,
+            "Profile (default: the selected one).",
+        )],
+        &[
+            need("ok", Kind::Bool, "Whether an answer came."),
+            need("latency_ms", Kind::Number, "Time to the answer."),
+            may("answer", Kind::Text, "What it said."),
+        ],
+    ),
+];

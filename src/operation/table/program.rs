@@ -1,0 +1,100 @@
+//! Operations on modules and programs.
+
+use super::{INPUTS, LM, OPTIONS, PROGRAM, SIGNATURE, core, may, need, open, run, side};
+use crate::operation::{Kind, Operation};
+use crate::session::event::RunKind;
+
+pub(super) const ROWS: &[Operation] = &[
+    side(
+        "list_dspy_modules",
+        "Lists DSPy's modules with options, and why some cannot be used.",
+        &[],
+        &[need(
+            "modules",
+            Kind::List,
+            "`{name, status, reason, doc, options}`.",
+        )],
+    ),
+    run(
+        "create_program",
+        "Makes a named, stateful program of one module or several.",
+        RunKind::Operation,
+        &[
+            may("name", Kind::Text, "Name (default: made of its contents)."),
+            may("module", Kind::Text, "A DSPy module."),
+            may(
+                "modules",
+                Kind::Names,
+                "Several modules; outputs feed the next one.",
+            ),
+            may("signature", Kind::Signature, "Its signature."),
+            OPTIONS,
+        ],
+        &[
+            need("name", Kind::Text, "Name; its id."),
+            need("version", Kind::Count, "Version, from 1."),
+        ],
+    ),
+    core(
+        "list_programs",
+        "Lists the programs of the session.",
+        &[],
+        &[need(
+            "programs",
+            Kind::List,
+            "`{name, version, modules, signature, score}`.",
+        )],
+    ),
+    core(
+        "remove_program",
+        "Forgets a program.",
+        &[need("name", Kind::Text, "Name of the program.")],
+        &[need("name", Kind::Text, "Name of the program.")],
+    ),
+    run(
+        "execute_program",
+        "Runs a program.",
+        RunKind::Operation,
+        &[
+            PROGRAM,
+            INPUTS,
+            may("config", Kind::Object, "LM options of this call."),
+            LM,
+        ],
+        &[],
+    ),
+    run(
+        "execute_module",
+        "Makes a DSPy module and runs it once.",
+        RunKind::Operation,
+        &[
+            need(
+                "module",
+                Kind::Text,
+                "A DSPy module; `dspy.` may stand before it.",
+            ),
+            SIGNATURE,
+            INPUTS,
+            OPTIONS,
+            LM,
+        ],
+        &[],
+    ),
+    open(run(
+        "generate",
+        "Answers a prompt: `Predict` over `prompt -> answer` unless told otherwise.",
+        RunKind::Operation,
+        &[
+            need(
+                "prompt",
+                Kind::Text,
+                "The prompt: value of the first input field.",
+            ),
+            may("module", Kind::Text, "A DSPy module (default Predict)."),
+            may("signature", Kind::Signature, "Its signature."),
+            may("instructions", Kind::Text, "Instructions."),
+            LM,
+        ],
+        &[],
+    )),
+];

@@ -1,0 +1,53 @@
+//! Operations on the session and the workbench.
+
+use super::{core, need};
+use crate::operation::{Kind, Operation};
+
+pub(super) const ROWS: &[Operation] = &[
+    core(
+        "list_sessions",
+        "Lists the sessions on disk, newest first.",
+        &[],
+        &[need(
+            "sessions",
+            Kind::List,
+            "`{id, name, modified, cells, runs, calls, cost}`.",
+        )],
+    ),
+    core(
+        "session_state",
+        "Answers the state of the session with its hash.",
+        &[],
+        &[
+            need("id", Kind::Text, "Session id."),
+            need("seq", Kind::Count, "Number of events."),
+            need("hash", Kind::Text, "State hash."),
+        ],
+    ),
+    core(
+        "read_document",
+        "Answers a recorded request or response body.",
+        &[need("document", Kind::Any, "As an exchange names it.")],
+        &[need("text", Kind::Text, "The body.")],
+    ),
+    core(
+        "health_check",
+        "Answers how workers, gateway and session are.",
+        &[],
+        &[
+            need("ok", Kind::Bool, "Whether all is well."),
+            need("workers", Kind::List, "Workers with their states."),
+            need(
+                "session",
+                Kind::Object,
+                "Session id and whether it is being saved.",
+            ),
+        ],
+    ),
+    core(
+        "shutdown",
+        "Finishes what runs, stops the workers and ends.",
+        &[],
+        &[],
+    ),
+];
