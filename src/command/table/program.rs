@@ -1,0 +1,184 @@
+//! Signatures and programs.
+
+use super::{INPUTS, LM, OPTIONS, SIGNATURE, aka, argument, key, option, row, word};
+use crate::command::Becomes::{Operation, With};
+use crate::command::Group::Program;
+use crate::command::meaning::{module, program_new, prompt, run, validate};
+use crate::command::{Command, Completer, Local, Parsed, Shape};
+
+pub(super) const ROWS: &[Command] = &[
+    key(
+        "F3",
+        aka(
+            &["signature"],
+            row(
+                "sig",
+                Program,
+                "Builds a signature with DSPy's verdict, and keeps it when named.",
+                &[
+                    SIGNATURE,
+                    option("name", Completer::None, "keep it under this name"),
+                    option("instructions", Completer::None, "its instructions"),
+                ],
+                ":sig question -> answer: int name=QA",
+                Operation("create_signature"),
+            ),
+        ),
+    ),
+    aka(
+        &["sigs"],
+        row(
+            "sig list",
+            Program,
+            "Lists the named signatures.",
+            &[],
+            ":sig list",
+            With(|_, _| Ok(Parsed::Local(Local::Signatures))),
+        ),
+    ),
+    row(
+        "prompt",
+        Program,
+        "Shows the exact messages DSPy would send.",
+        &[
+            SIGNATURE,
+            option(
+                "adapter",
+                Completer::OneOf(&["chat", "json", "xml"]),
+                "DSPy adapter",
+            ),
+            option("demos", Completer::None, "demonstrations, a JSON array"),
+            option(
+                "instructions",
+                Completer::None,
+                "in place of the signature's",
+            ),
+            INPUTS,
+        ],
+        r#":prompt question -> answer question="why is the sky blue?""#,
+        With(prompt),
+    ),
+    row(
+        "validate",
+        Program,
+        "Reports all missing and wrong inputs of a program or signature.",
+        &[
+            argument(
+                "target",
+                Shape::Text,
+                true,
+                Completer::Program,
+                "a program or signature",
+            ),
+            INPUTS,
+        ],
+        ":validate question -> answer question=why",
+        With(validate),
+    ),
+    row(
+        "modules",
+        Program,
+        "Lists DSPy's modules.",
+        &[],
+        ":modules",
+        Operation("list_dspy_modules"),
+    ),
+    aka(
+        &["programs", "program list"],
+        row(
+            "program",
+            Program,
+            "Lists the programs.",
+            &[],
+            ":program",
+            Operation("list_programs"),
+        ),
+    ),
+    row(
+        "program new",
+        Program,
+        "Makes a program of a module, or of several joined by commas.",
+        &[
+            word("name", Completer::None, "its name"),
+            word(
+                "modules",
+                Completer::Module,
+                "a module, or several: Predict,ChainOfThought",
+            ),
+            argument(
+                "signature",
+                Shape::Text,
+                false,
+                Completer::Signature,
+                "its signature",
+            ),
+            OPTIONS,
+        ],
+        ":program new qa ChainOfThought question -> answer",
+        With(program_new),
+    ),
+    aka(
+        &["program remove"],
+        row(
+            "program rm",
+            Program,
+            "Forgets a program.",
+            &[word("name", Completer::Program, "its name")],
+            ":program rm qa",
+            Operation("remove_program"),
+        ),
+    ),
+    row(
+        "run",
+        Program,
+        "Runs a program, or a module over a signature.",
+        &[
+            word("target", Completer::Runnable, "a program, or a DSPy module"),
+            argument(
+                "signature",
+                Shape::Text,
+                false,
+                Completer::Signature,
+                "for a module",
+            ),
+            LM,
+            OPTIONS,
+            INPUTS,
+        ],
+        r#":run ChainOfThought question -> answer question="What is 12*7?""#,
+        With(run),
+    ),
+    row(
+        "predict",
+        Program,
+        "Runs `Predict` over a signature.",
+        &[SIGNATURE, LM, OPTIONS, INPUTS],
+        r#":predict question -> answer question="What is 12*7?""#,
+        With(|bound, context| module("Predict", bound, context)),
+    ),
+    row(
+        "cot",
+        Program,
+        "Runs `ChainOfThought` over a signature.",
+        &[SIGNATURE, LM, OPTIONS, INPUTS],
+        r#":cot question -> answer question="What is 12*7?""#,
+        With(|bound, context| module("ChainOfThought", bound, context)),
+    ),
+    aka(
+        &["ask"],
+        row(
+            "generate",
+            Program,
+            "Answers a prompt with `Predict`, or with another module.",
+            &[
+                argument("prompt", Shape::Text, true, Completer::None, "the prompt"),
+                option("module", Completer::Module, "a DSPy module"),
+                option("signature", Completer::Signature, "its signature"),
+                option("instructions", Completer::None, "instructions"),
+                LM,
+            ],
+            ":generate What is ML?",
+            Operation("generate"),
+        ),
+    ),
+];

@@ -1,0 +1,126 @@
+//! Runs and the session.
+
+use serde_json::Value;
+
+use super::{SESSION, aka, argument, key, row};
+use crate::command::Becomes::{Operation, With};
+use crate::command::Group::Session;
+use crate::command::meaning::session;
+use crate::command::{Command, Completer, Local, Parsed, ScreenAction, Shape};
+
+pub(super) const ROWS: &[Command] = &[
+    row(
+        "runs",
+        Session,
+        "Lists the runs, newest first.",
+        &[],
+        ":runs",
+        With(|_, _| Ok(Parsed::Local(Local::Runs))),
+    ),
+    key(
+        "F4",
+        row(
+            "trace",
+            Session,
+            "Shows the calls a run made; without a number, the newest.",
+            &[argument(
+                "run",
+                Shape::Number,
+                false,
+                Completer::Run,
+                "number of the run",
+            )],
+            ":trace 3",
+            With(|bound, _| {
+                Ok(Parsed::Local(Local::Trace(
+                    bound.arguments.get("run").and_then(Value::as_u64),
+                )))
+            }),
+        ),
+    ),
+    row(
+        "cancel",
+        Session,
+        "Cancels a run.",
+        &[argument(
+            "run",
+            Shape::Number,
+            true,
+            Completer::Run,
+            "number of the run",
+        )],
+        ":cancel 3",
+        Operation("cancel"),
+    ),
+    key(
+        "Ctrl-C",
+        row(
+            "interrupt",
+            Session,
+            "Stops the running cell softly.",
+            &[],
+            ":interrupt",
+            Operation("interrupt"),
+        ),
+    ),
+    row(
+        "restart",
+        Session,
+        "Starts a fresh kernel; registered things are rebuilt.",
+        &[],
+        ":restart",
+        Operation("restart_kernel"),
+    ),
+    row(
+        "health",
+        Session,
+        "Tells how workers, gateway and session are.",
+        &[],
+        ":health",
+        Operation("health_check"),
+    ),
+    aka(
+        &["state"],
+        row(
+            "session",
+            Session,
+            "Tells the session's id, length and state hash.",
+            &[],
+            ":session",
+            Operation("session_state"),
+        ),
+    ),
+    key(
+        "F6",
+        aka(
+            &["sessions"],
+            row(
+                "session list",
+                Session,
+                "Lists the sessions on disk.",
+                &[],
+                ":session list",
+                Operation("list_sessions"),
+            ),
+        ),
+    ),
+    row(
+        "session open",
+        Session,
+        "Opens a session and goes on in it.",
+        &[SESSION],
+        ":session open latest",
+        With(|bound, _| Ok(Parsed::Screen(ScreenAction::OpenSession(session(bound))))),
+    ),
+    aka(
+        &["session replay"],
+        row(
+            "replay",
+            Session,
+            "Replays a session, without Python or network.",
+            &[SESSION],
+            ":replay latest",
+            With(|bound, _| Ok(Parsed::Screen(ScreenAction::ReplaySession(session(bound))))),
+        ),
+    ),
+];
