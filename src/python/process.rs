@@ -30,6 +30,7 @@ pub(super) fn settle(parent: i32) -> Result<UnixStream, String> {
     // Its own process group: Ctrl-C at the terminal stays away, and everything
     // it starts can be ended with it.
     let _ = nix::unistd::setsid();
+    hear_signals();
     die_with(parent)?;
     let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
     limit_data();
@@ -99,6 +100,18 @@ pub(super) fn monotonic_ns() -> u64 {
         libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now);
     }
     now.tv_sec.unsigned_abs() * 1_000_000_000 + now.tv_nsec.unsigned_abs()
+}
+
+/// Takes back what was inherited: a workbench started in the background of a
+/// script ignores SIGINT, and Python would leave it ignored and hear no interrupt.
+fn hear_signals() {
+    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGQUIT] {
+        // SAFETY: the default action needs no handler.
+        unsafe {
+            libc::signal(signal, libc::SIG_DFL);
+        }
+    }
+    let _ = nix::sys::signal::SigSet::empty().thread_set_mask();
 }
 
 fn die_with(parent: i32) -> Result<(), String> {

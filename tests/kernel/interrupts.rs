@@ -21,11 +21,24 @@ use crate::support::{PATIENCE, workbench};
     "data = [dspy.Example(q=str(i), a='1').with_inputs('q') for i in range(50)]\ndspy.Evaluate(devset=data, metric=lambda e, p, t=None: True, num_threads=8)(dspy.Predict('q -> a'))"
 )]
 fn an_interrupt_stops_real_code(#[case] source: &str) {
+    stops(Command::new(workbench()), source);
+}
+
+/// R34: what is started in the background of a script ignores SIGINT; its workers must not.
+#[test]
+fn an_interrupt_stops_a_cell_of_a_background_job() {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", r#"trap "" INT; exec "$0" "$@""#]);
+    shell.arg(workbench());
+    stops(shell, "import time; time.sleep(600)");
+}
+
+fn stops(mut start: Command, source: &str) {
     let mut lines = Lines::new();
     lines.cell(source);
     lines.cell("40 + 2");
     let home = &lines.home;
-    let mut child = Command::new(workbench())
+    let mut child = start
         .args([
             "exec",
             "--jsonl",
