@@ -34,7 +34,7 @@ fn carry_package() -> std::io::Result<()> {
                 folders.push(path);
             } else if path
                 .extension()
-                .is_some_and(|extension| extension == "py" || extension == "jsonl")
+                .is_some_and(|extension| ["py", "json", "jsonl"].iter().any(|it| extension == *it))
             {
                 files.push(path);
             }

@@ -154,6 +154,8 @@ pub enum Completer {
     Field,
     /// Options of `dspy.LM` and of a profile, as `option=`.
     LmOption,
+    /// Options of the module on the line, as `option=`.
+    ModuleOption,
     /// These words.
     OneOf(&'static [&'static str]),
 }

@@ -6,6 +6,7 @@
 //! ([`schema`]); does not carry anything out (see [`crate::app`]).
 
 pub mod check;
+pub mod modules;
 pub mod schema;
 mod table;
 

@@ -6,6 +6,7 @@
 mod cells;
 mod interrupts;
 mod learning;
+mod library;
 mod lives;
 mod modules;
 mod refusals;

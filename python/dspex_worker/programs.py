@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from collections import OrderedDict
 from typing import Any
 
 import dspy
 
-from . import modules, serialize, signatures
+from . import library, modules, serialize, signatures
 from .errors import Refusal, unknown
 from .kernel import shell
 from .protocol import ProgramDef
@@ -16,8 +17,9 @@ from .protocol import ProgramDef
 _PORTABLE = ("Predict", "ChainOfThought", "ProgramOfThought")
 _TOOLED = ("ReAct", "ReActV2", "RLM")
 _BUILT_IN_TOOLS = ("finish", "submit")
+_MOST_LIVE = 10
 _lock = threading.Lock()
-_built: dict[bytes, Any] = {}
+_live: OrderedDict[bytes, Any] = OrderedDict()
 
 
 class Chain(dspy.Module):
@@ -79,8 +81,9 @@ def define(arguments: dict[str, Any]) -> ProgramDef:
     return made
 
 
-def get(program: Any, record: list[Any] | None = None) -> Any:
-    """The program object of data or of a name of the notebook."""
+def get(program: Any) -> Any:
+    """The program object of data or of a name of the notebook; it lives on, with its state,
+    until ten others were used after it (R15, R113)."""
     if isinstance(program, str):
         space = shell.namespace()
         found = space.get(program)
@@ -100,21 +103,23 @@ def get(program: Any, record: list[Any] | None = None) -> Any:
             f"`{program.get('name')}` is not in the kernel: {program['unportable']}",
             hint="run the cell that defines it again",
         )
-    if record is not None and set(program.get("modules") or ()) & set(modules.WRAPPERS):
-        return build(program, record)
     key = serialize.dumps(program)
     with _lock:
-        found = _built.get(key)
-    if found is None:
-        found = build(program)
-        with _lock:
-            if len(_built) >= 64:
-                _built.pop(next(iter(_built)))
-            found = _built.setdefault(key, found)
+        found = _live.get(key)
+        if found is not None:
+            _live.move_to_end(key)
+            return found
+    made = build(program)
+    with _lock:
+        found = _live.setdefault(key, made)
+        _live.move_to_end(key)
+        gone = [_live.popitem(last=False)[1] for _ in range(len(_live) - _MOST_LIVE)]
+    for old in gone:
+        modules.clean_up(old)
     return found
 
 
-def build(program: Any, record: list[Any] | None = None) -> Any:
+def build(program: Any) -> Any:
     """A fresh object of a program's data."""
     names = [str(name) for name in program.get("modules") or []]
     if not names:
@@ -123,7 +128,7 @@ def build(program: Any, record: list[Any] | None = None) -> Any:
     signature = None if raw is None else signatures.parse(raw)
     options = program.get("options") or {}
     if len(names) == 1:
-        made = modules.make(names[0], signature, _options_of(options, names[0]), record)
+        made = modules.make(names[0], signature, _options_of(options, names[0]))
     elif signature is None:
         raise Refusal("missing_signature", "a chain of modules needs a signature")
     else:
@@ -139,7 +144,7 @@ def _options_of(options: dict[str, Any], name: str, many: bool = False) -> dict[
     own = options.get(name)
     if isinstance(own, dict):
         return own
-    return {} if many else {k: v for k, v in options.items() if k not in modules.STANDARD}
+    return {} if many else {k: v for k, v in options.items() if k not in library.entries()}
 
 
 def describe(program: Any, name: str, parent: ProgramDef | None = None) -> ProgramDef:

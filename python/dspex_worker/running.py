@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import lms, serialize, signatures
+from . import lms, recording, serialize, signatures
 from .errors import Refusal, near_matches
 from .operations.registry import Job
 
@@ -38,13 +38,12 @@ def run(
     inputs: dict[str, Any],
     job: Job,
     config: Any = None,
-    record: list[Any] | None = None,
 ) -> dict[str, Any]:
     """Run it under the request's LM; the prediction as a plain object (R48)."""
     given = {str(key): serialize.restore(value) for key, value in inputs.items()}
     if config:
         given["config"] = dict(config)
-    with lms.under(job.lm):
+    with lms.under(job.lm), recording.record() as record:
         prediction = program(**given)
     if prediction is None:
         raise Refusal(
@@ -59,6 +58,5 @@ def run(
         if isinstance(prediction, dict)
         else serialize.result(prediction)
     )
-    if record:
-        result["attempts"] = record
+    record.add_to(result)
     return result

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import _dspex
 
-from . import scope, serialize
+from . import recording, scope, serialize
 from .errors import one_line
 
 _counter = itertools.count(1)
@@ -90,6 +90,8 @@ def _make_wrapper(active: Any, get_start: Any, get_end: Any) -> Callable[[Any], 
         inputs = None
         if kind in ("module", "tool"):
             inputs = serialize.dumps_flat(_small_inputs(args, kwargs))
+        elif kind == "interpreter":
+            recording.code_began(span, args, kwargs)
         elif kind == "lm":
             own = getattr(instance, "kwargs", None) or {}
             rollout = kwargs.get("rollout_id", own.get("rollout_id"))
@@ -116,6 +118,8 @@ def _make_wrapper(active: Any, get_start: Any, get_end: Any) -> Callable[[Any], 
         active.set(parent)
         if kind == "lm":
             _lm_calls.pop(span, None)
+        elif kind == "interpreter":
+            recording.code_ended(span, result, error)
         outputs = None
         if error is None and kind in ("module", "tool", "evaluate"):
             outputs = serialize.dumps_flat(_small_outputs(result))

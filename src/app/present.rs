@@ -2,6 +2,8 @@
 //!
 //! Owns the plain words; screens may show the JSON beside it in their own way.
 
+pub mod prediction;
+
 use serde_json::{Map, Value};
 
 use crate::operation::Operation;
@@ -9,6 +11,9 @@ use crate::session::event::Output;
 
 /// The MIME type of a prediction: an object of its fields.
 pub const PREDICTION: &str = "application/vnd.dspex.prediction+json";
+
+/// Columns of plain text where nobody knows the width of what shows it.
+pub const PAGE: usize = 100;
 
 /// What a cell shows for this result.
 pub fn output(operation: &Operation, result: &Value) -> Output {
@@ -64,9 +69,13 @@ pub fn plain(operation: &str, result: &Value) -> String {
                 lines.join("\n")
             }
         }
-        "list_dspy_modules" => table(result.get("modules"), &["name", "status", "reason"]),
+        "list_dspy_modules" => modules(result),
         "list_sessions" => table(result.get("sessions"), &["id", "name", "cells", "calls"]),
         "show_dataset" => rows(result.get("rows")),
+        "execute_program" | "execute_module" | "generate" => match result {
+            Value::Object(fields) if !fields.is_empty() => prediction::plain(fields, PAGE),
+            other => short(other),
+        },
         _ => fields(result),
     }
 }
@@ -147,6 +156,21 @@ fn program(result: &Value) -> String {
         line.push_str(&score.to_string());
     }
     line
+}
+
+/// Name, status, and the reason where there is one, else what it does.
+fn modules(result: &Value) -> String {
+    let mut list = result.get("modules").cloned().unwrap_or_default();
+    for module in list.as_array_mut().into_iter().flatten() {
+        let doc = match text(module, "reason") {
+            reason if reason.is_empty() => text(module, "doc"),
+            reason => reason,
+        };
+        if let Value::Object(module) = module {
+            module.insert("about".to_owned(), Value::from(doc));
+        }
+    }
+    table(Some(&list), &["name", "status", "about"])
 }
 
 fn dataset(result: &Value) -> String {

@@ -1,8 +1,8 @@
 //! Completion of a `:command` line.
 
-use super::context::{LM_OPTIONS, METRICS, MODULES, OPTIMIZERS, PROVIDERS};
+use super::context::{LM_OPTIONS, METRICS, OPTIMIZERS, PROVIDERS};
 use super::{Argument, Command, Completer, Context, Shape, TABLE, named};
-use crate::operation;
+use crate::operation::{self, modules};
 
 /// One thing that could stand at the cursor.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,8 +83,11 @@ fn arguments(
             .arguments
             .iter()
             .find(|argument| argument.name == key);
-        let values =
-            option.map_or_else(Vec::new, |option| values(option.completer, value, context));
+        let completer = option.map_or_else(
+            || of_module(command, before, key).unwrap_or(Completer::None),
+            |option| option.completer,
+        );
+        let values = values(completer, value, context);
         return candidates(values, value, start + key.len() + 1);
     }
     let words: Vec<&str> = before.split_whitespace().collect();
@@ -135,7 +138,11 @@ fn keys(
                         .map(|name| ((*name).to_owned(), String::new())),
                 );
             }
-            (Shape::Pairs, Completer::Field) => found.extend(fields(words, before, context)),
+            (Shape::Pairs, Completer::Field) => {
+                found.extend(fields(words, before, context));
+                found.extend(module_options(command, words));
+            }
+            (Shape::Pairs, Completer::ModuleOption) => found.extend(module_options(command, words)),
             _ => {}
         }
     }
@@ -146,13 +153,46 @@ fn keys(
     found
 }
 
+/// The module a line is about: a word of it, or the one that the command stands for.
+fn module(command: &Command, words: &[&str]) -> Option<&'static modules::Module> {
+    match command.name {
+        "predict" => modules::find("Predict"),
+        "cot" => modules::find("ChainOfThought"),
+        "program new" => modules::find(words.get(1)?),
+        _ => modules::find(words.first()?),
+    }
+}
+
+fn module_options(command: &Command, words: &[&str]) -> Vec<(String, String)> {
+    let options = module(command, words).map_or(&[][..], |module| &module.options);
+    options
+        .iter()
+        .map(|option| (option.name.clone(), option.doc.clone()))
+        .collect()
+}
+
+/// What can be offered as the value of a module's option.
+fn of_module(command: &Command, before: &str, key: &str) -> Option<Completer> {
+    let words: Vec<&str> = before.split_whitespace().collect();
+    let option = module(command, &words)?.option(key)?;
+    Some(match option.kind.as_str() {
+        "flag" => Completer::OneOf(&["true", "false"]),
+        "module" => Completer::Module,
+        "metric" => Completer::Metric,
+        "dataset" | "corpus" => Completer::Dataset,
+        "embedder" => Completer::OneOf(&["words"]),
+        "lm" => Completer::Lm,
+        _ => Completer::None,
+    })
+}
+
 /// The input fields of the program or signature on the line.
 fn fields(words: &[&str], before: &str, context: &Context) -> Vec<(String, String)> {
     let first = words.first().copied().unwrap_or_default();
     if let Some(program) = context.program(first) {
         return program.inputs.clone();
     }
-    let module = MODULES.contains(&first.trim_start_matches("dspy."));
+    let module = modules::find(first).is_some();
     let mut text = before.trim();
     if module {
         text = text[first.len()..].trim_start();
@@ -177,27 +217,37 @@ fn values(completer: Completer, stem: &str, context: &Context) -> Vec<(String, S
             .map(|word| (word.clone(), String::new()))
             .collect()
     };
+    let usable = || -> Vec<(String, String)> {
+        let there = modules::all()
+            .iter()
+            .filter(|module| module.status != "unavailable");
+        there
+            .map(|module| (module.name.clone(), module.doc.clone()))
+            .collect()
+    };
     let programs = || -> Vec<(String, String)> {
         let list = context.programs.iter();
         list.map(|program| (program.name.clone(), "program".to_owned()))
             .collect()
     };
     match completer {
-        Completer::None | Completer::Field | Completer::LmOption => Vec::new(),
+        Completer::None | Completer::Field | Completer::LmOption | Completer::ModuleOption => {
+            Vec::new()
+        }
         Completer::Lm => {
             let list = context.lms.iter();
             list.map(|lm| (lm.name.clone(), lm.model.clone())).collect()
         }
         Completer::Provider => words(PROVIDERS),
         Completer::Program => programs(),
-        Completer::Runnable => [programs(), words(MODULES)].concat(),
+        Completer::Runnable => [programs(), usable()].concat(),
         Completer::Signature => {
             let list = context.signatures.iter();
             list.map(|signature| (signature.name.clone(), "signature".to_owned()))
                 .collect()
         }
         Completer::Dataset => owned(&context.datasets),
-        Completer::Module => words(MODULES),
+        Completer::Module => usable(),
         Completer::Metric => [words(METRICS), owned(&context.functions)].concat(),
         Completer::Optimizer => words(OPTIMIZERS),
         Completer::File => files(stem),

@@ -3,22 +3,6 @@
 use crate::session::event::LmProfile;
 use crate::session::state::SessionState;
 
-/// DSPy's modules that make sense on one line; the kernel knows them all.
-pub(super) const MODULES: &[&str] = &[
-    "Predict",
-    "ChainOfThought",
-    "ReAct",
-    "ReActV2",
-    "ProgramOfThought",
-    "CodeAct",
-    "RLM",
-    "BestOfN",
-    "Refine",
-    "MultiChainComparison",
-    "Parallel",
-    "KNN",
-];
-
 /// Metrics that come with the workbench.
 pub(super) const METRICS: &[&str] = &["exact_match", "contains", "f1"];
 

@@ -6,10 +6,9 @@
 
 use serde_json::{Map, Value};
 
-use super::context::MODULES;
 use super::table::{PANES, SCREENS};
 use super::{Bound, Context, Local, PaneName, Parsed, ScreenAction, ScreenName};
-use crate::operation;
+use crate::operation::{self, modules};
 use crate::protocol::error::{OperationError, near_matches};
 
 pub(super) fn help(mut bound: Bound, _: &Context) -> Result<Parsed, OperationError> {
@@ -173,6 +172,13 @@ pub(super) fn program_new(mut bound: Bound, _: &Context) -> Result<Parsed, Opera
     if modules.is_empty() {
         return Err(bound.error("`:program new` needs a module"));
     }
+    let pairs = bound.take_object("pairs");
+    if modules.len() > 1 && !pairs.is_empty() {
+        return Err(bound
+            .error("whose option is it? there are several modules")
+            .hint(r#"say it with `options={"Predict": {"temperature": 1}}`"#));
+    }
+    merge_options(&mut bound, pairs);
     bound.arguments.insert("modules".to_owned(), modules.into());
     Ok(Parsed::operation("create_program", bound.arguments))
 }
@@ -191,11 +197,16 @@ pub(super) fn run(mut bound: Bound, context: &Context) -> Result<Parsed, Operati
         return Ok(Parsed::operation("execute_program", bound.arguments));
     }
     let bare = target.trim_start_matches("dspy.");
-    if MODULES.contains(&bare) || bare.starts_with(char::is_uppercase) {
+    if modules::find(bare).is_some() || bare.starts_with(char::is_uppercase) {
         return module(bare, bound, context);
     }
-    let names = context.programs.iter().map(|program| program.name.as_str());
-    let near = near_matches(&target, names.chain(MODULES.iter().copied()));
+    let programs = context.programs.iter().map(|program| &*program.name);
+    let known: Vec<&str> = modules::all()
+        .iter()
+        .map(|module| &*module.name)
+        .chain(programs)
+        .collect();
+    let near = near_matches(&target, known);
     let message = format!("there is no program or module `{target}`");
     Err(OperationError::invalid("unknown_program", message)
         .near(near)
@@ -208,12 +219,42 @@ pub(super) fn module(
     context: &Context,
 ) -> Result<Parsed, OperationError> {
     let signature = text_of(&bound, "signature");
-    if signature.is_empty() {
+    let known = modules::find(name);
+    if signature.is_empty() && known.is_some_and(|module| module.signature) {
         return Err(bound.error(format!("`{name}` needs a signature")));
     }
-    keep_text(&mut bound, &context.signature_inputs(&signature));
+    let fields = context.signature_inputs(&signature);
+    if let Some(module) = known {
+        options_out_of_inputs(&mut bound, module, &fields);
+    }
+    keep_text(&mut bound, &fields);
     bound.arguments.insert("module".to_owned(), name.into());
     Ok(Parsed::operation("execute_module", bound.arguments))
+}
+
+/// What is an option of the module, and no field of its signature, is one.
+fn options_out_of_inputs(bound: &mut Bound, module: &modules::Module, fields: &[(String, String)]) {
+    let inputs = bound.take_object("inputs");
+    let is_option = |name: &String| {
+        module.option(name).is_some() && !fields.iter().any(|(field, _)| field == name)
+    };
+    let (options, inputs) = inputs.into_iter().partition(|(name, _)| is_option(name));
+    bound
+        .arguments
+        .insert("inputs".to_owned(), Value::Object(inputs));
+    merge_options(bound, options);
+}
+
+/// Adds to the `options` that were given as JSON.
+fn merge_options(bound: &mut Bound, more: Map<String, Value>) {
+    if more.is_empty() {
+        return;
+    }
+    let mut options = bound.take_object("options");
+    options.extend(more);
+    bound
+        .arguments
+        .insert("options".to_owned(), Value::Object(options));
 }
 
 pub(super) fn data_load(mut bound: Bound, _: &Context) -> Result<Parsed, OperationError> {

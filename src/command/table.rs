@@ -88,7 +88,7 @@ const INPUTS: Argument = argument(
     Shape::Pairs,
     true,
     Completer::Field,
-    "input fields; values are JSON where they read as JSON",
+    "input fields, and options of a module; values are JSON where they read as JSON",
 );
 const LM: Argument = option("lm", Completer::Lm, "LM profile or model for this run");
 const OPTIONS: Argument = option(

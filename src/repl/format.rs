@@ -3,29 +3,11 @@
 use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
-use unicode_width::UnicodeWidthStr as _;
 
 use crate::command::duration;
 use crate::protocol::error::OperationError;
 use crate::sanitize;
 use crate::session::state::Totals;
-
-/// A prediction: one field a line, values aligned, long ones over several lines.
-pub fn fields(fields: &Map<String, Value>) -> String {
-    let width = fields.keys().map(|name| name.width()).max().unwrap_or(0);
-    let indent = format!("\n{}", " ".repeat(width + 2));
-    let mut lines = Vec::new();
-    for (name, value) in fields {
-        let value = match value {
-            Value::String(text) => text.clone(),
-            other => other.to_string(),
-        };
-        let gap = " ".repeat(width - name.width() + 2);
-        let value = value.trim_end().replace('\n', &indent);
-        lines.push(format!("{name}{gap}{value}"));
-    }
-    lines.join("\n")
-}
 
 /// A MIME bundle: its plain text, else what it holds.
 pub fn bundle(data: &Map<String, Value>) -> String {

@@ -9,7 +9,7 @@ use std::io::{IsTerminal as _, Write};
 use serde_json::{Map, Value};
 
 use super::format;
-use crate::app::present::PREDICTION;
+use crate::app::present::{PAGE, PREDICTION, prediction};
 use crate::protocol::error::OperationError;
 use crate::sanitize;
 use crate::session::event::{CellId, CellKind, Level, Output, RunId};
@@ -230,7 +230,7 @@ impl Printer {
 
     fn show_value(&mut self, data: &Map<String, Value>) {
         let text = match data.get(PREDICTION) {
-            Some(Value::Object(fields)) => format::fields(fields),
+            Some(Value::Object(fields)) => prediction::plain(fields, PAGE),
             _ => format::bundle(data),
         };
         if text.is_empty() {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import datasets, link, lms, metrics, modules, optimizers, programs
+from .. import composed, datasets, link, lms, metrics, optimizers, programs
 from ..errors import Refusal, near_matches
 from .registry import Job, operation
 
@@ -44,7 +44,7 @@ def subject(arguments: dict[str, Any], key: str = "dataset") -> tuple[Any, list[
 def _fit(program: Any, examples: list[Any]) -> None:
     """Refuse a dataset that lacks what the program is asked with."""
     signature = programs.signature_of(program)
-    if signature is None or not examples or isinstance(program, modules.Spread):
+    if signature is None or not examples or isinstance(program, composed.OWN_INPUTS):
         return
     given = list(examples[0].inputs().keys())
     missing = [name for name in signature.input_fields if name not in given]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import modules, running, signatures
+from .. import composed, library, modules, running, signatures
 from ..errors import Refusal
 from .registry import Job, operation
 
@@ -12,7 +12,7 @@ from .registry import Job, operation
 @operation("list_dspy_modules")
 def list_dspy_modules(arguments: dict[str, Any], job: Job) -> dict[str, Any]:
     """DSPy's modules with their options (R10)."""
-    return {"modules": modules.listing()}
+    return {"modules": library.listing()}
 
 
 @operation("execute_module")
@@ -22,12 +22,11 @@ def execute_module(arguments: dict[str, Any], job: Job) -> dict[str, Any]:
     modules.find(name)
     raw = arguments.get("signature")
     signature = None if raw is None else signatures.parse(raw, arguments.get("instructions"))
-    record: list[Any] = []
-    made = modules.make(name, signature, arguments.get("options") or {}, record)
+    made = modules.make(name, signature, arguments.get("options") or {})
     inputs = arguments.get("inputs") or {}
-    if signature is not None and not name.endswith("Parallel"):
+    if signature is not None and not isinstance(made, composed.OWN_INPUTS):
         running.require(signature, inputs)
-    return running.run(made, inputs, job, arguments.get("config"), record)
+    return running.run(made, inputs, job, arguments.get("config"))
 
 
 @operation("generate")
@@ -42,12 +41,11 @@ def generate(arguments: dict[str, Any], job: Job) -> dict[str, Any]:
     own = {"prompt", "module", "signature", "instructions", "lm", "options"}
     inputs = {key: value for key, value in arguments.items() if key not in own}
     # `temperature` and the like are options of the call, unless the signature has such a field.
-    options = [key for key in inputs if key in modules.LM_OPTIONS and key not in fields]
+    options = [key for key in inputs if key in library.lm_options() and key not in fields]
     config = {key: inputs.pop(key) for key in options}
     inputs[fields[0]] = arguments.get("prompt")
-    modules.check_lm_options("`generate`", {k: v for k, v in inputs.items() if k not in fields})
+    library.check_lm_options("`generate`", {k: v for k, v in inputs.items() if k not in fields})
     running.require(signature, inputs)
     name = str(arguments.get("module") or "Predict")
-    record: list[Any] = []
-    made = modules.make(name, signature, arguments.get("options") or {}, record)
-    return running.run(made, inputs, job, config, record)
+    made = modules.make(name, signature, arguments.get("options") or {})
+    return running.run(made, inputs, job, config)

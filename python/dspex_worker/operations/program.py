@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import modules, programs, running
+from .. import composed, programs, running
 from ..errors import Refusal
 from .registry import Job, operation
 
@@ -21,10 +21,9 @@ def execute_program(arguments: dict[str, Any], job: Job) -> dict[str, Any]:
     wanted = arguments.get("program")
     if wanted is None:
         raise Refusal("missing_argument", "say which `program` to run")
-    record: list[Any] = []
-    program = programs.get(wanted, record)
+    program = programs.get(wanted)
     inputs = arguments.get("inputs") or {}
     signature = programs.signature_of(program)
-    if signature is not None and not isinstance(program, modules.Spread):
+    if signature is not None and not isinstance(program, composed.OWN_INPUTS):
         running.require(signature, inputs)
-    return running.run(program, inputs, job, arguments.get("config"), record)
+    return running.run(program, inputs, job, arguments.get("config"))

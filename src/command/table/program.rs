@@ -1,6 +1,6 @@
 //! Signatures and programs.
 
-use super::{INPUTS, LM, OPTIONS, SIGNATURE, aka, argument, key, option, row, word};
+use super::{INPUTS, LM, OPTIONS, SIGNATURE, aka, argument, key, option, pairs, row, word};
 use crate::command::Becomes::{Operation, With};
 use crate::command::Group::Program;
 use crate::command::meaning::{module, program_new, prompt, run, validate};
@@ -113,6 +113,11 @@ pub(super) const ROWS: &[Command] = &[
                 "its signature",
             ),
             OPTIONS,
+            pairs(
+                "pairs",
+                Completer::ModuleOption,
+                "options of the one module there is",
+            ),
         ],
         ":program new qa ChainOfThought question -> answer",
         With(program_new),

@@ -1,6 +1,6 @@
 //! Operations on modules and programs.
 
-use super::{INPUTS, LM, OPTIONS, PROGRAM, SIGNATURE, core, may, need, open, run, side};
+use super::{INPUTS, LM, OPTIONS, PROGRAM, core, may, need, open, run, side};
 use crate::operation::{Kind, Operation};
 use crate::session::event::RunKind;
 
@@ -12,7 +12,7 @@ pub(super) const ROWS: &[Operation] = &[
         &[need(
             "modules",
             Kind::List,
-            "`{name, status, reason, doc, options}`.",
+            "`{name, status, reason, doc, signature, options}`.",
         )],
     ),
     run(
@@ -73,7 +73,11 @@ pub(super) const ROWS: &[Operation] = &[
                 Kind::Text,
                 "A DSPy module; `dspy.` may stand before it.",
             ),
-            SIGNATURE,
+            may(
+                "signature",
+                Kind::Signature,
+                "`question -> answer`, a name, or its fields; some modules take none.",
+            ),
             INPUTS,
             OPTIONS,
             LM,

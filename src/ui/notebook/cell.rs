@@ -3,6 +3,7 @@
 use ratatui::text::{Line, Span};
 use serde_json::{Map, Value};
 
+use crate::app::present::prediction::{self, View};
 use crate::protocol::error::OperationError;
 use crate::sanitize;
 use crate::session::event::{CellKind, Output, RunStatus};
@@ -14,6 +15,8 @@ use crate::ui::{code, look, markdown, text};
 const FOLDED: usize = 40;
 /// Lines made of one output at most, unfolded; the session keeps all of it.
 const UNFOLDED: usize = 5_000;
+/// Lines shown of one step of a module before it is folded.
+const STEP: usize = 8;
 /// Columns before the text.
 pub(crate) const MARGIN: usize = 5;
 
@@ -175,7 +178,9 @@ fn bundle(
             Some(Value::Object(outputs)) => outputs,
             _ => fields,
         };
-        return boxed("Prediction", fields, room, theme);
+        let view = prediction::view(fields);
+        let view = if unfolded { view } else { view.folded(STEP) };
+        return framed("Prediction", &view, room, theme);
     }
     if let Some(Value::String(markdown)) = data.get("text/markdown") {
         return markdown::lines(markdown, room, theme);
@@ -193,13 +198,13 @@ pub(crate) fn boxed(
     room: usize,
     theme: &Theme,
 ) -> Vec<Line<'static>> {
+    framed(title, &prediction::view(fields), room, theme)
+}
+
+fn framed(title: &str, view: &View, room: usize, theme: &Theme) -> Vec<Line<'static>> {
     let border = theme.style(Role::Border);
-    let names = fields
-        .keys()
-        .map(|key| text::width(key))
-        .max()
-        .unwrap_or(0)
-        .min(room / 3);
+    let labels = view.rows.iter().map(|row| text::width(&row.label));
+    let names = labels.max().unwrap_or(0).min(room / 3);
     let inner = room.saturating_sub(names + 6).max(1);
     let rule = |n: usize| "─".repeat(n);
     let head = room.saturating_sub(text::width(title) + 5);
@@ -208,33 +213,39 @@ pub(crate) fn boxed(
         Span::styled(title.to_owned(), theme.style(Role::Label)),
         Span::styled(format!(" {}╮", rule(head)), border),
     ])];
-    for (name, value) in fields {
-        let value = match value {
-            Value::String(text) => text.clone(),
-            Value::Array(_) | Value::Object(_) => {
-                serde_json::to_string_pretty(value).unwrap_or_default()
-            }
-            other => other.to_string(),
-        };
-        let mut lines = text::plain(&value, theme.style(Role::Text), inner);
+    let mut put = |name: &str, line: Line<'static>, wide: usize| {
+        let fill = wide.saturating_sub(line.width());
+        let mut spans = vec![Span::styled("│ ", border)];
+        if wide == inner {
+            spans.push(Span::styled(
+                text::pad(name, names),
+                theme.style(Role::Accent),
+            ));
+            spans.push(Span::raw("  "));
+        }
+        spans.extend(
+            line.spans
+                .into_iter()
+                .map(|span| span.patch_style(line.style)),
+        );
+        spans.push(Span::styled(format!("{} │", " ".repeat(fill)), border));
+        out.push(Line::from(spans));
+    };
+    for row in &view.rows {
+        let mut lines = text::plain(&row.text, theme.style(Role::Text), inner);
         if lines.is_empty() {
             lines.push(Line::default());
         }
         for (at, line) in lines.into_iter().enumerate() {
-            let name = if at == 0 { name.as_str() } else { "" };
-            let fill = inner.saturating_sub(line.width());
-            let mut spans = vec![
-                Span::styled("│ ", border),
-                Span::styled(text::pad(name, names), theme.style(Role::Accent)),
-                Span::raw("  "),
-            ];
-            spans.extend(
-                line.spans
-                    .into_iter()
-                    .map(|span| span.patch_style(line.style)),
-            );
-            spans.push(Span::styled(format!("{} │", " ".repeat(fill)), border));
-            out.push(Line::from(spans));
+            put(if at == 0 { &row.label } else { "" }, line, inner);
+        }
+    }
+    if !view.chains.is_empty() {
+        let whole = room.saturating_sub(4).max(1);
+        for line in prediction::side_by_side(&view.chains, whole) {
+            for line in text::plain(&line, theme.style(Role::Dim), whole) {
+                put("", line, whole);
+            }
         }
     }
     out.push(Line::styled(
