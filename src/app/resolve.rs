@@ -89,6 +89,46 @@ pub(super) fn profile(
     )
 }
 
+/// Replaces names inside the options of a module, or of a program's modules, by
+/// what they name: datasets, and LM profiles as `lm_spec` knows them. A name that
+/// the session does not have may be one of the notebook's and is left as it is.
+pub(super) fn options(
+    session: &SessionState,
+    arguments: &mut Map<String, Value>,
+    lm_spec: &dyn Fn(&str) -> Option<Value>,
+) {
+    for holder in ["options", "program"] {
+        if let Some(Value::Object(found)) = arguments.get_mut(holder) {
+            inside(session, found, lm_spec);
+        }
+    }
+}
+
+fn inside(
+    session: &SessionState,
+    object: &mut Map<String, Value>,
+    lm_spec: &dyn Fn(&str) -> Option<Value>,
+) {
+    for (key, value) in object {
+        match (key.as_str(), &mut *value) {
+            ("dataset" | "corpus", Value::String(name)) => {
+                if let Some(dataset) = session.datasets.get(name.as_str()) {
+                    *value = to_value(&**dataset);
+                }
+            }
+            ("sub_lm", Value::String(name)) => {
+                if let Some(spec) = lm_spec(name) {
+                    *value = spec;
+                }
+            }
+            // What a signature or a state says is nobody's option.
+            ("signature" | "state", _) => {}
+            (_, Value::Object(deeper)) => inside(session, deeper, lm_spec),
+            _ => {}
+        }
+    }
+}
+
 fn program(session: &SessionState, name: &str) -> Result<Option<Value>, OperationError> {
     if let Some(program) = session.programs.get(name) {
         // A program whose class is in a cell exists in the kernel only.
@@ -156,6 +196,27 @@ mod tests {
             (error.kind.as_str(), error.recovery.near.as_slice()),
             ("unknown_program", ["triage".to_owned()].as_slice())
         );
+    }
+
+    /// A dataset named in options is handed over whole, at any depth.
+    #[test]
+    fn options_name_datasets_and_profiles() {
+        let mut session = SessionState::default();
+        let dataset = crate::session::event::DatasetDef {
+            name: "sums".to_owned(),
+            ..Default::default()
+        };
+        session.datasets.insert("sums".into(), dataset.into());
+        let mut arguments = Map::from_iter([(
+            "program".to_owned(),
+            json!({"options": {"KNN": {"dataset": "sums"}, "RLM": {"sub_lm": "small"}}}),
+        )]);
+        options(&session, &mut arguments, &|name| {
+            Some(json!({"model": name}))
+        });
+        let found = &arguments["program"]["options"];
+        assert_eq!(found["KNN"]["dataset"]["name"], "sums");
+        assert_eq!(found["RLM"]["sub_lm"]["model"], "small");
     }
 
     #[test]

@@ -105,6 +105,11 @@ fn by_kernel(
         Ok(lm) => lm,
         Err(error) => return vec![Effect::Reply(reply, Err(error))],
     };
+    let lm_spec = |name: &str| {
+        let spec = state.gateway.as_ref()?.lm_spec(name)?;
+        serde_json::to_value(spec).ok()
+    };
+    resolve::options(&state.session, &mut arguments, &lm_spec);
     let keeps_its_name = matches!(operation.name, "create_signature");
     let keep_as = if keeps_its_name {
         arguments
