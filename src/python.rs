@@ -22,6 +22,8 @@ mod package;
 mod process;
 #[path = "python/reader.rs"]
 mod reader;
+#[path = "python/scan.rs"]
+mod scan;
 #[path = "python/spans.rs"]
 mod spans;
 

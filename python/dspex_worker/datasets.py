@@ -55,8 +55,7 @@ def make(name: str, rows: list[dict[str, Any]], source: str, inputs: Any = None)
     for field in chosen:
         if field not in fields:
             raise unknown("field", str(field), fields)
-    canonical = json.dumps(serialize.plain(rows), sort_keys=True, ensure_ascii=False)
-    digest = hashlib.sha256(canonical.encode("utf-8", "backslashreplace")).hexdigest()
+    digest = _digest(rows)
     return {
         "name": name,
         "len": len(rows),
@@ -70,7 +69,7 @@ def make(name: str, rows: list[dict[str, Any]], source: str, inputs: Any = None)
 
 def of_examples(name: str, examples: Sequence[Any], source: str) -> DatasetDef:
     """A list of DSPy examples as data."""
-    rows = [dict(serialize.plain(example.toDict())) for example in examples]
+    rows = [serialize.fields_of(example) or {} for example in examples]
     keys = getattr(examples[0], "_input_keys", None) if examples else None
     return make(
         name, rows, source, [key for key in (rows[0] if rows else {}) if key in (keys or ())]
@@ -100,11 +99,21 @@ def examples(dataset: Any) -> list[Any]:
         dataset = make("data", _rows(dataset, "dataset"), "inline")
     if not isinstance(dataset, dict) or "rows" not in dataset:
         raise Refusal("invalid_argument", "a dataset is a name, or a list of objects")
-    rows = _rows(dataset["rows"], "dataset")
+    rows = serialize.restore(_rows(dataset["rows"], "dataset"))
     inputs = dataset.get("inputs") or make("data", rows, "inline")["inputs"]
     return [
         dspy.Example(**{str(k): v for k, v in row.items()}).with_inputs(*inputs) for row in rows
     ]
+
+
+def _digest(rows: list[dict[str, Any]]) -> str:
+    """SHA-256 of the rows as JSON, a row at a time: they may be many."""
+    digest = hashlib.sha256(b"[")
+    for at, row in enumerate(rows):
+        text = json.dumps(serialize.plain(row), sort_keys=True, ensure_ascii=False)
+        digest.update((", " + text if at else text).encode("utf-8", "backslashreplace"))
+    digest.update(b"]")
+    return digest.hexdigest()
 
 
 def shuffle_labels(dataset: DatasetDef, seed: int) -> DatasetDef:

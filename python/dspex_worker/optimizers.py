@@ -70,7 +70,7 @@ def evaluate(
         fields = {} if prediction is None else serialize.result(prediction)
         rows[index] = {
             "index": index,
-            "example": serialize.plain(example.toDict()),
+            "example": serialize.fields_of(example),
             "prediction": fields,
             "score": score,
             "error": error,

@@ -135,7 +135,7 @@ def build(program: Any) -> Any:
         made = Chain(names, signature, options)
     state = program.get("state")
     if state:
-        made.load_state(state)
+        made.load_state(serialize.restore(state))
     return made
 
 
@@ -178,7 +178,7 @@ def describe(program: Any, name: str, parent: ProgramDef | None = None) -> Progr
 
 def state_of(program: Any) -> Any:
     """DSPy's state without LMs (which may carry addresses and headers)."""
-    return _without_lm(serialize.plain(program.dump_state()))
+    return serialize.plain(_without_lm(program.dump_state()))
 
 
 def _without_lm(state: Any) -> Any:

@@ -53,10 +53,6 @@ def run(
             strategy="retry",
             hint="run the module itself, such as Predict, to see why",
         )
-    result = (
-        serialize.plain(prediction)
-        if isinstance(prediction, dict)
-        else serialize.result(prediction)
-    )
+    result = dict(prediction) if isinstance(prediction, dict) else serialize.result(prediction)
     record.add_to(result)
     return result

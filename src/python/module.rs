@@ -17,6 +17,7 @@ use serde_json::value::RawValue;
 use super::gate::{Reply, Slot};
 use super::link::Link;
 use super::process;
+use super::scan;
 use super::spans::{End, Start};
 
 create_exception!(
@@ -54,8 +55,8 @@ pub(super) mod _dspex {
 
     #[pymodule_export]
     use super::{
-        RunCancelled, TransportFailure, cell_began, cell_ended, is_cancelled, lm_call, lm_drop,
-        lm_open, read_input, send, span_end, span_start, wait,
+        RunCancelled, TransportFailure, cell_began, cell_ended, count_json, is_cancelled, lm_call,
+        lm_drop, lm_open, read_input, send, span_end, span_start, wait,
     };
 
     #[pymodule_init]
@@ -161,6 +162,13 @@ fn span_end(id: &str, outputs: Option<&[u8]>, error: Option<&str>) -> PyResult<(
 /// JSON that is passed on as it is; `None` where it is none.
 fn raw(json: &[u8]) -> Option<&RawValue> {
     serde_json::from_slice(json).ok()
+}
+
+/// How many values JSON would write for this one as it is; below zero where it
+/// cannot, or not within so many levels and values.
+#[pyfunction]
+fn count_json(value: &Bound<'_, PyAny>, depth: usize, most: u32) -> i64 {
+    scan::count_json(value, depth, most)
 }
 
 /// Whether a run was cancelled.
