@@ -220,8 +220,11 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
+    // One thread beside the front end's: an LM call passes through several tasks, and
+    // handing it from thread to thread costs more than all they do. What blocks runs
+    // on threads of its own.
     let runtime = match tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+        .worker_threads(1)
         .enable_all()
         .build()
     {

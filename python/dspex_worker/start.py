@@ -29,13 +29,14 @@ def run() -> None:
     _prepare_environment()
     import dspy
 
-    from . import httpx_door, lms, pricing, scope, shortcuts, trace, transport
+    from . import httpx_door, lms, pricing, scope, shortcuts, trace, transport, type_adapters
 
     dspy.configure_cache(enable_disk_cache=False, enable_memory_cache=False)
     dspy.configure(max_history_size=100, max_trace_size=1000)
     tracing = trace.install()
     door = transport.install()
     pricing.install()
+    type_adapters.install()
     shortcuts.install()
     _stop_resubmitting()
     lms.register_demo()

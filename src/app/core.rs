@@ -30,6 +30,11 @@ use crate::worker::Supervisor;
 /// How long to wait before the lock of a process that ended is tried again.
 const LOCK_PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
 
+/// How long spans and exchanges gather before the front end is woken for more of
+/// them: a thousand calls a second must not wake it a thousand times. Shorter than a
+/// frame; whatever else happens wakes it at once and finds them applied.
+const GATHER: std::time::Duration = std::time::Duration::from_millis(8);
+
 /// Which session a core works in.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum SessionChoice {
@@ -99,6 +104,8 @@ enum Backing {
 struct Owner {
     journal: Journal,
     events: mpsc::UnboundedReceiver<Arc<Event>>,
+    /// Not before this are events waited for again.
+    rest: Option<tokio::time::Instant>,
     gateway: Gateway,
     requests: Requests,
     /// Length of the log, for followers.
@@ -139,6 +146,7 @@ impl Owner {
         Self {
             journal,
             events,
+            rest: None,
             gateway,
             requests,
             seq,
@@ -316,14 +324,17 @@ impl Core {
 
     /// Waits for the next message. Cancel-safe.
     pub async fn next(&mut self) -> Message {
-        let events = match &mut self.backing {
-            Backing::Owner(owner) => Some(&mut owner.events),
-            Backing::Follower(_) => None,
-        };
+        let backing = &mut self.backing;
         let event = async {
-            match events {
-                Some(events) => events.recv().await,
-                None => std::future::pending().await,
+            match backing {
+                Backing::Owner(owner) => {
+                    if let Some(until) = owner.rest {
+                        tokio::time::sleep_until(until).await;
+                        owner.rest = None;
+                    }
+                    owner.events.recv().await
+                }
+                Backing::Follower(_) => std::future::pending().await,
             }
         };
         // Events first: an answer must find the state its run left.
@@ -344,7 +355,11 @@ impl Core {
             return self.dispatch_following(message);
         }
         // An event taken off the queue comes before those still in it.
-        if let Message::Journalled(_) = message {
+        if let Message::Journalled(event) = &message {
+            let gathers = matches!(event.body, EventBody::Spans { .. } | EventBody::Exchange(_));
+            if let (true, Backing::Owner(owner)) = (gathers, &mut self.backing) {
+                owner.rest = Some(tokio::time::Instant::now() + GATHER);
+            }
             update(&mut self.state, message);
             return self.drain();
         }

@@ -145,7 +145,9 @@ fn key(destination: &str, body: &[u8], json: &Value, rollout_id: Option<i64>) ->
     if json.is_null() {
         hash.update(body);
     } else {
-        hash.update(serde_json::to_vec(&sorted(json)).unwrap_or_default());
+        let mut canonical = Vec::with_capacity(body.len());
+        write_sorted(json, &mut canonical);
+        hash.update(canonical);
     }
     hash.update([0]);
     if let Some(rollout) = rollout_id {
@@ -154,19 +156,40 @@ fn key(destination: &str, body: &[u8], json: &Value, rollout_id: Option<i64>) ->
     hex(&hash.finalize())
 }
 
-fn sorted(value: &Value) -> Value {
+/// Writes JSON compactly, the members of each object sorted.
+fn write_sorted(value: &Value, out: &mut Vec<u8>) {
     match value {
         Value::Object(members) => {
             let mut members: Vec<_> = members.iter().collect();
-            members.sort_by(|a, b| a.0.cmp(b.0));
-            members
-                .into_iter()
-                .map(|(name, value)| (name.clone(), sorted(value)))
-                .collect()
+            members.sort_unstable_by_key(|(name, _)| *name);
+            out.push(b'{');
+            for (place, (name, value)) in members.into_iter().enumerate() {
+                if place > 0 {
+                    out.push(b',');
+                }
+                write(name, out);
+                out.push(b':');
+                write_sorted(value, out);
+            }
+            out.push(b'}');
         }
-        Value::Array(items) => items.iter().map(sorted).collect(),
-        other => other.clone(),
+        Value::Array(items) => {
+            out.push(b'[');
+            for (place, item) in items.iter().enumerate() {
+                if place > 0 {
+                    out.push(b',');
+                }
+                write_sorted(item, out);
+            }
+            out.push(b']');
+        }
+        leaf => write(leaf, out),
     }
+}
+
+/// Strings and numbers always have a JSON form.
+fn write(leaf: &(impl serde::Serialize + ?Sized), out: &mut Vec<u8>) {
+    let _ = serde_json::to_writer(out, leaf);
 }
 
 fn without_keys(url: &Url) -> String {
@@ -246,6 +269,16 @@ mod tests {
         ] {
             assert_ne!(one.key, other.key);
         }
+    }
+
+    #[test]
+    fn the_canonical_body_is_compact_json_with_sorted_members() {
+        let value =
+            serde_json::json!({"b": [1, {"z": null, "a": "\"\u{e9}\n"}], "a": 1.5, "c": {}});
+        let mut out = Vec::new();
+        write_sorted(&value, &mut out);
+        let expected = r#"{"a":1.5,"b":[1,{"a":"\"é\n","z":null}],"c":{}}"#;
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
     }
 
     /// `BestOfN(N=4)` sends four identical bodies; their rollout ids tell them apart.

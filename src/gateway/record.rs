@@ -75,11 +75,15 @@ pub fn exchange(call: &Call, served: &Served, journal: &Journal, vault: &Vault) 
         key: call.key.clone(),
         occurrence: served.occurrence,
         cacheable: call.request.cache,
-        request: journal.document(&call.body, true),
+        request: if call.json.is_null() {
+            journal.document(&call.body)
+        } else {
+            journal.tree(&call.body, &call.json)
+        },
         response: match &served.stored {
             Some(stored) => stored.response.clone(),
             None if reply.body.is_empty() => Document::Text(String::new()),
-            None => journal.document(&reply.body, false),
+            None => journal.document(&reply.body),
         },
         headers: kept(&reply.headers),
         status: reply.status,

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::{PoisonError, RwLock};
 
+use aho_corasick::AhoCorasick;
 use bytes::Bytes;
 
 /// What stands in a text where a secret stood.
@@ -17,6 +18,9 @@ const SHORTEST: usize = 8;
 
 /// Beginnings of keys of well-known providers.
 const PREFIXES: [&str; 7] = ["sk-", "gsk_", "xai-", "AIza", "hf_", "ghp_", "pplx-"];
+
+/// Names of arguments and variables whose literal values are keys.
+const NAMES: [&str; 3] = ["api_key", "API_KEY", "apikey"];
 
 /// A key gets no shorter than this, its prefix included.
 const SHORTEST_KEY: usize = 20;
@@ -50,9 +54,55 @@ impl fmt::Display for Secret {
 }
 
 /// Every secret value seen so far; hides them in text.
-#[derive(Default)]
 pub struct Vault {
-    known: RwLock<Vec<String>>,
+    known: RwLock<Known>,
+}
+
+struct Known {
+    /// The longest first, so that a key that contains another goes whole.
+    values: Vec<String>,
+    /// Finds in one pass whether anything in a text may have to be hidden: hardly
+    /// any text has such a thing, and every text is looked at. `None` where it could
+    /// not be built: then the long way is taken.
+    suspects: Option<AhoCorasick>,
+}
+
+impl Known {
+    fn new(mut values: Vec<String>) -> Self {
+        values.sort_by_key(|value| std::cmp::Reverse(value.len()));
+        let constant = PREFIXES.iter().chain(&NAMES).copied();
+        let all = values.iter().map(String::as_str).chain(constant);
+        Self {
+            suspects: AhoCorasick::new(all).ok(),
+            values,
+        }
+    }
+
+    /// The text with the known values replaced.
+    fn hidden_in<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        let mut shown = Cow::Borrowed(text);
+        for secret in &self.values {
+            if shown.contains(secret.as_str()) {
+                shown = Cow::Owned(shown.replace(secret.as_str(), HIDDEN));
+            }
+        }
+        shown
+    }
+
+    /// Whether the text holds no secret and nothing that looks like one.
+    fn clears(&self, text: &str) -> bool {
+        self.suspects
+            .as_ref()
+            .is_some_and(|suspects| !suspects.is_match(text))
+    }
+}
+
+impl Default for Vault {
+    fn default() -> Self {
+        Self {
+            known: RwLock::new(Known::new(Vec::new())),
+        }
+    }
 }
 
 impl fmt::Debug for Vault {
@@ -69,12 +119,12 @@ impl Vault {
             return;
         }
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        if known.iter().any(|old| old == value) {
+        if known.values.iter().any(|old| old == value) {
             return;
         }
-        known.push(value.to_owned());
-        // The longest first, so that a key that contains another goes whole.
-        known.sort_by_key(|value| std::cmp::Reverse(value.len()));
+        let mut values = std::mem::take(&mut known.values);
+        values.push(value.to_owned());
+        *known = Known::new(values);
     }
 
     /// The text with every known secret, everything that looks like a provider's
@@ -84,7 +134,12 @@ impl Vault {
         if text.len() < SHORTEST {
             return Cow::Borrowed(text);
         }
-        let mut shown = self.without_known(text);
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        if known.clears(text) {
+            return Cow::Borrowed(text);
+        }
+        let mut shown = known.hidden_in(text);
+        drop(known);
         for hide in [hide_patterns, hide_literals] {
             if let Some(hidden) = hide(&shown) {
                 shown = Cow::Owned(hidden);
@@ -96,26 +151,15 @@ impl Vault {
     /// A server's bytes without the known secrets: what merely looks like one is
     /// left alone, it may be part of the answer.
     pub fn hide_known(&self, bytes: Bytes) -> Bytes {
-        let hidden = std::str::from_utf8(&bytes).map(|text| self.without_known(text));
-        let Ok(Cow::Owned(hidden)) = hidden else {
-            return bytes;
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let hidden = match std::str::from_utf8(&bytes) {
+            Ok(text) if !known.clears(text) => known.hidden_in(text),
+            _ => return bytes,
         };
-        hidden.into()
-    }
-
-    fn without_known<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        let mut shown = Cow::Borrowed(text);
-        for secret in self
-            .known
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .iter()
-        {
-            if shown.contains(secret.as_str()) {
-                shown = Cow::Owned(shown.replace(secret.as_str(), HIDDEN));
-            }
+        match hidden {
+            Cow::Owned(hidden) => hidden.into(),
+            Cow::Borrowed(_) => bytes,
         }
-        shown
     }
 }
 
@@ -124,8 +168,7 @@ impl Vault {
 fn hide_literals(text: &str) -> Option<String> {
     let mut hidden = String::new();
     let mut copied = 0;
-    let names = ["api_key", "API_KEY", "apikey"];
-    let mut places: Vec<usize> = names
+    let mut places: Vec<usize> = NAMES
         .iter()
         .flat_map(|name| text.match_indices(name).map(|(at, _)| at + name.len()))
         .collect();

@@ -62,7 +62,7 @@ impl Link {
         super::reader::spawn("dspex-spans", || {
             loop {
                 link.spans.wait_due();
-                let _socket = link.flush(link.lock());
+                link.flush();
             }
         })?;
         Ok(link)
@@ -94,7 +94,7 @@ impl Link {
     /// and sends the last spans.
     pub(super) fn drain(&self) {
         self.lanes.wait_answered();
-        drop(self.flush(self.lock()));
+        self.flush();
     }
 
     fn write(&self, frames: Frames) {
@@ -103,21 +103,33 @@ impl Link {
         }
         // The lock is given up after each frame, so that others overtake chunks.
         for frame in frames {
-            let mut socket = self.flush(self.lock());
-            put(&mut socket, &frame);
+            let mut socket = self.lock();
+            let bytes = self.after_spans(frame);
+            put(&mut socket, &bytes);
         }
     }
 
-    /// Spans recorded before a message are written before it.
-    fn flush<'a>(&self, mut socket: MutexGuard<'a, UnixStream>) -> MutexGuard<'a, UnixStream> {
-        if !process::is_fork()
-            && let Some(payload) = self.spans.take()
-        {
-            for frame in self.sender.raw(0, "spans", &payload) {
-                put(&mut socket, &frame);
-            }
+    /// Writes the spans recorded so far.
+    fn flush(&self) {
+        let mut socket = self.lock();
+        let bytes = self.after_spans(Vec::new());
+        if !bytes.is_empty() {
+            put(&mut socket, &bytes);
         }
-        socket
+    }
+
+    /// Spans recorded before a message are written before it, with one write: the
+    /// workbench wakes once. Call with the socket locked.
+    fn after_spans(&self, frame: Vec<u8>) -> Vec<u8> {
+        if process::is_fork() {
+            return frame;
+        }
+        let Some(payload) = self.spans.take() else {
+            return frame;
+        };
+        let mut bytes: Vec<u8> = self.sender.raw(0, "spans", &payload).flatten().collect();
+        bytes.extend_from_slice(&frame);
+        bytes
     }
 
     fn lock(&self) -> MutexGuard<'_, UnixStream> {

@@ -23,9 +23,10 @@ use super::outline::{self, LONG, Redactor};
 use super::recovery::{self, Cursor, RecoveryReport};
 use super::state::SessionState;
 use super::summary::Summary;
-use super::{SaveStatus, SessionError, line};
+use super::{SaveStatus, SessionError};
 
 mod disk;
+mod prepare;
 mod sync;
 mod writer;
 
@@ -192,7 +193,7 @@ impl Journal {
     /// Appends an event and answers its number. Never fails: when it cannot be
     /// written it is kept in memory and [`Journal::status`] says so.
     pub fn append(&self, scope: Scope, body: EventBody) -> u64 {
-        let prepared = self.prepare(scope, &body);
+        let prepared = self.prepare(scope, body);
         self.0.core.append(prepared)
     }
 
@@ -201,19 +202,26 @@ impl Journal {
         self.0.core.put_blob(&self.redact(bytes))
     }
 
-    /// Keeps a body as a document. With `split_json`, JSON is kept as a tree
-    /// whose long strings are blobs, so that what repeats is kept once; it
-    /// reads back as compact JSON. Without, it reads back byte for byte (but
-    /// for hidden secrets).
-    pub fn document(&self, bytes: &[u8], split_json: bool) -> Document {
+    /// Keeps a body as a document that reads back byte for byte (but for hidden
+    /// secrets).
+    pub fn document(&self, bytes: &[u8]) -> Document {
         let bytes = self.redact(bytes);
-        if split_json && let Ok(mut tree) = serde_json::from_slice::<Value>(&bytes) {
-            outline::outline_tree(&mut tree, &mut |text| self.0.core.put_blob(text.as_bytes()));
-            return Document::Tree(tree);
-        }
         match std::str::from_utf8(&bytes) {
             Ok(text) if text.len() < LONG => Document::Text(text.to_owned()),
             _ => Document::Blob(self.0.core.put_blob(&bytes)),
+        }
+    }
+
+    /// Keeps a body of JSON, which was parsed already, as a tree whose long strings
+    /// are blobs, so that what repeats is kept once; it reads back as compact JSON.
+    pub fn tree(&self, bytes: &[u8], json: &Value) -> Document {
+        let mut put = |text: &str| self.put_blob(text.as_bytes());
+        match self.redact(bytes) {
+            Cow::Borrowed(_) => Document::Tree(outline::outlined(json, &mut put)),
+            Cow::Owned(hidden) => match serde_json::from_slice::<Value>(&hidden) {
+                Ok(tree) => Document::Tree(outline::outlined(&tree, &mut put)),
+                Err(_) => self.document(&hidden),
+            },
         }
     }
 
@@ -298,20 +306,16 @@ impl Journal {
     }
 
     /// Everything that can be done to an event without holding the lock.
-    fn prepare(&self, scope: Scope, body: &EventBody) -> Prepared {
-        let (kind, mut d) = line::to_parts(body);
-        outline::redact(&mut d, self.redactor().as_ref());
-        // What is published is what reading the line will give, by construction.
-        let body = line::from_parts(kind.clone(), d.clone());
-        outline::outline(&kind, &mut d, &mut |text| {
-            self.0.core.put_blob(text.as_bytes())
-        });
+    fn prepare(&self, scope: Scope, body: EventBody) -> Prepared {
+        let redactor = self.redactor();
+        let mut put = |text: &str| self.0.core.put_blob(text.as_bytes());
+        let (kind, d, body) = prepare::prepare(body, redactor.as_ref(), &mut put);
         Prepared {
             time_ms: now_ms(),
             mono_ns: self.0.opened.elapsed().as_nanos() as u64,
             scope,
             kind,
-            d: d.to_string(),
+            d,
             body,
         }
     }

@@ -82,3 +82,20 @@ def test_async_failure(native):
         pytest.raises(dspy.LMTransportError),
     ):
         asyncio.run(dspy.Predict("q -> a").acall(q="x"))
+
+
+def test_adapters_of_plain_types_are_made_once_and_others_each_time(worker):
+    from dspy.adapters import utils
+    from pydantic import TypeAdapter
+
+    class Mine:
+        pass
+
+    assert utils.TypeAdapter(str) is utils.TypeAdapter(str)
+    assert utils.TypeAdapter(list[int]) is not utils.TypeAdapter(list[int])
+    for value in ["x", 1, 1.5, True, None, b"x", [1, {"a": (2,)}], {"k": {1}}, 2**70]:
+        expected = TypeAdapter(type(value)).dump_python(value, mode="json", fallback=str)
+        assert utils.serialize_for_json(value) == expected
+    mine = Mine()
+    assert utils.serialize_for_json(mine) == str(mine)
+    assert utils.parse_value("[1, 2]", list[int]) == [1, 2] and utils.parse_value("3", int) == 3

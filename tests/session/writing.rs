@@ -42,7 +42,7 @@ fn an_ephemeral_journal_publishes_and_keeps_documents_in_memory() {
     assert_eq!(journal.dir(), None);
     assert_eq!(*journal.status().borrow(), SaveStatus::Ephemeral);
     let long = "x".repeat(5000);
-    let document = journal.document(long.as_bytes(), false);
+    let document = journal.document(long.as_bytes());
     assert!(matches!(document, Document::Blob(_)));
     assert_eq!(journal.read_document(&document).unwrap(), long.as_bytes());
 }
@@ -92,9 +92,9 @@ fn a_secret_is_nowhere() {
     for text in [SECRET, &long, &larger] {
         journal.append(Scope::NONE, note(text));
         let body = json!({SECRET: [text]}).to_string();
-        let kept = journal.document(body.as_bytes(), true);
+        let kept = journal.tree(body.as_bytes(), &serde_json::from_str(&body).unwrap());
         assert!(!format!("{kept:?}").contains(SECRET));
-        journal.document(body.as_bytes(), false);
+        journal.document(body.as_bytes());
         let mut binary = vec![0xff];
         binary.extend_from_slice(text.as_bytes());
         journal.put_blob(&binary);
@@ -125,10 +125,11 @@ fn what_repeats_is_kept_once_and_files_are_private() {
     let root = tempfile::tempdir().unwrap();
     let journal = Journal::create(root.path(), Some("s"), passport()).unwrap();
     let request = json!({"system": "a very long prompt ".repeat(1000), "n": 1}).to_string();
-    let first = journal.document(request.as_bytes(), true);
+    let tree = |text: &str| journal.tree(text.as_bytes(), &serde_json::from_str(text).unwrap());
+    let first = tree(&request);
     let pack = root.path().join("s").join("blobs-000001.pack");
     let len = fs::metadata(&pack).unwrap().len();
-    let second = journal.document(request.replace("\"n\":1", "\"n\":2").as_bytes(), true);
+    let second = tree(&request.replace("\"n\":1", "\"n\":2"));
     assert_eq!(fs::metadata(&pack).unwrap().len(), len);
     assert_ne!(first, second);
     assert_eq!(journal.read_document(&first).unwrap(), request.as_bytes());
