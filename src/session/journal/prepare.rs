@@ -179,9 +179,12 @@ mod tests {
     use crate::session::event::{AnswerSource, RunId};
 
     fn redactor() -> Redactor {
-        Arc::new(|text| match text.contains("sk-1") {
-            true => Cow::Owned(text.replace("sk-1", "***")),
-            false => Cow::Borrowed(text),
+        Arc::new(|text| {
+            if text.contains("sk-1") {
+                Cow::Owned(text.replace("sk-1", "***"))
+            } else {
+                Cow::Borrowed(text)
+            }
         })
     }
 
@@ -208,8 +211,15 @@ mod tests {
     }
 
     fn span(inputs: Map<String, Value>, name: &str, end: bool) -> SpanItem {
-        match end {
-            false => SpanItem::Start {
+        if end {
+            SpanItem::End {
+                id: "1-2-3".into(),
+                ns: 3,
+                outputs: inputs,
+                error: Some(name.into()),
+            }
+        } else {
+            SpanItem::Start {
                 id: "1-2-3".into(),
                 parent: Some("1-2-2".into()),
                 run: Some(RunId(2)),
@@ -217,13 +227,7 @@ mod tests {
                 name: name.into(),
                 ns: u64::MAX,
                 inputs,
-            },
-            true => SpanItem::End {
-                id: "1-2-3".into(),
-                ns: 3,
-                outputs: inputs,
-                error: Some(name.into()),
-            },
+            }
         }
     }
 
