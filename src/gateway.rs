@@ -28,6 +28,7 @@ pub mod door;
 pub mod faults;
 pub mod keys;
 pub mod limits;
+pub mod local;
 pub mod profiles;
 pub mod provider;
 pub mod record;
@@ -45,6 +46,7 @@ pub use cassette::CassetteMode;
 pub use door::{Door, DoorOptions, run_gateway};
 pub use faults::Fault;
 pub use keys::harden;
+pub use local::LocalLm;
 pub use watch::TokenDelta;
 
 use budget::Budget;
@@ -280,6 +282,11 @@ impl Gateway {
     /// What a run, or the whole session, spent.
     pub fn spent(&self, run: Option<RunId>) -> Spent {
         self.inner.budget.spent(run)
+    }
+
+    /// LM servers that answer on this machine's usual ports, and on these.
+    pub async fn find_local(&self, ports: &[u16]) -> Vec<LocalLm> {
+        local::find(&self.inner.upstream, ports).await
     }
 
     /// Shows the tokens of one run, or of none, to those who called

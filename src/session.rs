@@ -12,6 +12,7 @@ use crate::protocol::error::OperationError;
 
 pub mod blob;
 pub mod catalog;
+pub mod compare;
 pub mod directory;
 pub mod event;
 pub mod journal;

@@ -14,6 +14,7 @@ mod form;
 mod input;
 mod keys;
 mod list;
+mod live;
 mod lm;
 mod look;
 mod markdown;

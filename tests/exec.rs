@@ -7,6 +7,7 @@ use std::collections::HashSet;
 
 use serde_json::{Value, json};
 
+use crate::support::stub_lm::{Scripted, StubLm};
 use crate::support::{Home, dspex, venv};
 
 /// R22: an unknown operation is an error object with near matches, exit 1.
@@ -18,6 +19,81 @@ fn an_unknown_operation_names_what_is_near() {
     assert_eq!(answer["ok"], json!(false));
     assert_eq!(answer["error"]["type"], "unknown_operation");
     assert_eq!(answer["error"]["recovery"]["near"][0], "list_lms");
+}
+
+/// R9: LM servers of this machine are found by what they answer, and only those.
+#[test]
+fn local_servers_are_found() {
+    let vllm = StubLm::start(|_, received| match received.path.as_str() {
+        "/v1/models" => {
+            let list = json!({"object": "list", "data": [{"id": "qwen", "owned_by": "vllm"}]});
+            Scripted::Whole(200, Vec::new(), list.to_string())
+        }
+        _ => Scripted::error(404, "no such page"),
+    });
+    let web = StubLm::start(|_, _| Scripted::Whole(200, Vec::new(), "<html>".into()));
+    let deaf = StubLm::start(|_, _| Scripted::Hang);
+    let ports = json!({"ports": [vllm.port(), web.port(), deaf.port()]}).to_string();
+    let answer = dspex(&["exec", "find_local_lms", &ports]).json();
+    let servers = answer["result"]["servers"].as_array().unwrap();
+    let ours: Vec<&Value> = servers
+        .iter()
+        .filter(|it| {
+            [vllm.port(), web.port(), deaf.port()]
+                .map(Value::from)
+                .contains(&it["port"])
+        })
+        .collect();
+    assert_eq!(ours.len(), 1, "{answer}");
+    assert_eq!(ours[0]["server"], "vLLM");
+    assert_eq!(ours[0]["models"], json!(["qwen"]));
+    assert_eq!(
+        ours[0]["api_base"],
+        format!("http://127.0.0.1:{}/v1", vllm.port())
+    );
+    let wrong = dspex(&["exec", "find_local_lms", r#"{"ports": [70000]}"#]).json();
+    assert_eq!(wrong["error"]["type"], "invalid_arguments");
+}
+
+/// A deleted cell comes back with its place, also after the session was closed;
+/// two sessions are compared by their cells.
+#[test]
+fn cells_come_back_and_sessions_are_compared() {
+    let home = Home::new();
+    let lines = |cells: &[&str]| {
+        let lines = cells
+            .iter()
+            .map(|line| json!({"operation": "command", "arguments": {"line": line}}).to_string());
+        lines.collect::<Vec<_>>().join("\n")
+    };
+    let write = |name: &str, cells: &[&str]| {
+        let all = ["exec", "--jsonl", "--new", name];
+        home.dspex_with_input(&all, &lines(cells)).success();
+    };
+    let run = |operation: &str, arguments: &str| {
+        home.dspex(&["exec", operation, arguments, "--session", "one"])
+            .json()
+    };
+    write("one", &[":runs", ":sig list", ":data"]);
+    write("two", &[":runs", ":data"]);
+    run("delete_cell", r#"{"cell": 2}"#);
+    let same = |answer: &Value| {
+        let cells = answer["result"]["cells"].as_array().unwrap();
+        let changes: Vec<String> = cells.iter().map(|it| it["change"].to_string()).collect();
+        changes.iter().all(|it| it.contains("same")) && changes.len() == 2
+    };
+    let compare = r#"{"left": "one", "right": "two"}"#;
+    let answer = run("compare_sessions", compare);
+    assert!(same(&answer), "{answer}");
+    assert_eq!(run("restore_cell", "{}")["result"]["cell"], 2);
+    let answer = run("compare_sessions", compare);
+    assert_eq!(
+        answer["result"]["cells"][1]["change"], "removed",
+        "{answer}"
+    );
+    assert_eq!(answer["result"]["cells"][1]["left"], 2);
+    let wrong = run("restore_cell", r#"{"cell": 2}"#);
+    assert_eq!(wrong["error"]["type"], "unknown_cell");
 }
 
 /// R97: every error carries type, class, message, traceback, context, recovery.

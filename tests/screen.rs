@@ -1,6 +1,7 @@
 //! The screen drawn from hand-made sessions, and driven by keys.
 
 mod build;
+mod reach;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use dspex_tui::app::State;
@@ -110,7 +111,7 @@ fn tag_of(actions: &[Action], wanted: &str) -> u64 {
 #[test]
 fn the_main_screen() {
     let state = session();
-    for (width, height) in [(120, 36), (80, 24), (60, 20), (20, 6)] {
+    for (width, height) in [(200, 60), (120, 36), (80, 24), (60, 20), (40, 10), (20, 6)] {
         let mut screen = Screen::new(Theme::dark());
         screen.update(&state, Input::StateChanged);
         insta::assert_snapshot!(
@@ -128,6 +129,9 @@ fn every_view() {
         ("lm", ["F2"].as_slice()),
         ("lm_form", &["F2", "n"]),
         ("trace", &["F4", "Down", "Down", "Down"]),
+        ("trace_filter", &["F4", "/", "t", "o", "o", "l"]),
+        ("trace_diff", &["F4", "Enter", "Left"]),
+        ("history", &["Ctrl-R", "q", "a"]),
         ("optimise", &["F5"]),
         ("data", &["F7"]),
         ("help", &["Esc", "?"]),

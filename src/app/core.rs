@@ -24,7 +24,7 @@ use crate::session::event::{Document, Event, EventBody, Passport, Scope};
 use crate::session::journal::Journal;
 use crate::session::reader::SessionReader;
 use crate::session::state::SessionState;
-use crate::session::{SessionError, catalog};
+use crate::session::{SessionError, catalog, compare as session_compare};
 use crate::worker::Supervisor;
 
 /// How long to wait before the lock of a process that ended is tried again.
@@ -518,6 +518,19 @@ impl Core {
                     let _ = reply.send(sessions.map(|sessions| json!({"sessions": sessions})));
                 });
             }
+            Effect::CompareSessions(wanted, reply) => {
+                let root = root(&self.options);
+                tokio::task::spawn_blocking(move || {
+                    let _ = reply.send(root.and_then(|root| compare(&root, &wanted)));
+                });
+            }
+            Effect::FindLms(ports, reply) => {
+                let gateway = owner.gateway.clone();
+                tokio::spawn(async move {
+                    let servers = gateway.find_local(&ports).await;
+                    let _ = reply.send(Ok(json!({"servers": servers})));
+                });
+            }
             Effect::Health(mut health, reply) => {
                 if let Value::Object(health) = &mut health {
                     health.insert("ok".to_owned(), json!(true));
@@ -600,6 +613,18 @@ impl Core {
 fn root(options: &CoreOptions) -> Result<PathBuf, OperationError> {
     paths::sessions_dir(options.sessions_dir.as_deref())
         .map_err(|error| OperationError::invalid("no_home", error.to_string()))
+}
+
+fn compare(root: &Path, wanted: &[String; 2]) -> OperationResult {
+    let read = |wanted: &String| -> Result<_, OperationError> {
+        let mut reader = SessionReader::open(&catalog::resolve(root, wanted)?)?;
+        Ok((reader.header().id.clone(), reader.final_state()))
+    };
+    let [(left, a), (right, b)] = [read(&wanted[0])?, read(&wanted[1])?];
+    let comparison = session_compare::compare(&a, &b);
+    Ok(json!({
+        "left": left, "right": right, "rows": comparison.rows, "cells": comparison.cells,
+    }))
 }
 
 fn passport(options: &CoreOptions) -> Passport {

@@ -37,6 +37,10 @@ pub enum Effect {
     ReadDocument(Document, oneshot::Sender<OperationResult>),
     /// List the sessions on disk.
     ListSessions(oneshot::Sender<OperationResult>),
+    /// Compare two sessions on disk.
+    CompareSessions([String; 2], oneshot::Sender<OperationResult>),
+    /// Look for LM servers on this machine, on these ports too.
+    FindLms(Vec<u16>, oneshot::Sender<OperationResult>),
     /// Answer how the parts are, adding what only they know to this object.
     Health(Value, oneshot::Sender<OperationResult>),
     /// Do what a `:command` stands for; it comes back as `Message::CommandDone`.

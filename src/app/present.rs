@@ -71,6 +71,8 @@ pub fn plain(operation: &str, result: &Value) -> String {
         }
         "list_dspy_modules" => modules(result),
         "list_sessions" => table(result.get("sessions"), &["id", "name", "cells", "calls"]),
+        "find_local_lms" => servers(result),
+        "compare_sessions" => comparison(result),
         "show_dataset" => rows(result.get("rows")),
         "execute_program" | "execute_module" | "generate" => match result {
             Value::Object(fields) if !fields.is_empty() => prediction::plain(fields, PAGE),
@@ -78,6 +80,70 @@ pub fn plain(operation: &str, result: &Value) -> String {
         },
         _ => fields(result),
     }
+}
+
+/// Servers with their models, and how one is put to use.
+fn servers(result: &Value) -> String {
+    let list = result.get("servers").and_then(Value::as_array);
+    let mut lines = Vec::new();
+    for server in list.into_iter().flatten() {
+        let of = |key: &str| short(server.get(key).unwrap_or(&Value::Null));
+        lines.push(format!("{} at {}", of("server"), of("api_base")));
+        let models = server.get("models").and_then(Value::as_array);
+        for model in models.into_iter().flatten() {
+            let add = format!(":lm add {} model={}", of("provider"), short(model));
+            lines.push(format!("  {add} api_base={}", of("api_base")));
+        }
+    }
+    if lines.is_empty() {
+        return "no LM server answers on this machine's usual ports".to_owned();
+    }
+    lines.join("\n")
+}
+
+/// What differs between two sessions; what is the same is counted.
+fn comparison(result: &Value) -> String {
+    let list = |key: &str| result.get(key).and_then(Value::as_array).cloned();
+    let of = |value: &Value, key: &str| short(value.get(key).unwrap_or(&Value::Null));
+    let (left, right) = (of(result, "left"), of(result, "right"));
+    let mut lines = vec![format!("{left} → {right}")];
+    let mut same = 0;
+    for row in list("rows").unwrap_or_default() {
+        if row.get("left") == row.get("right") {
+            same += 1;
+        } else {
+            let side = |key: &str| Some(of(&row, key)).filter(|it| !it.is_empty());
+            let side = |key: &str| side(key).unwrap_or_else(|| "—".to_owned());
+            lines.push(format!(
+                "{}: {} → {}",
+                of(&row, "what"),
+                side("left"),
+                side("right")
+            ));
+        }
+    }
+    for cell in list("cells").unwrap_or_default() {
+        let first = |key: &str| {
+            let text = cell.get(key).and_then(Value::as_str).unwrap_or_default();
+            text.lines().next().unwrap_or_default().to_owned()
+        };
+        match cell.get("change").and_then(Value::as_str) {
+            Some("added") => lines.push(format!("+ [{}] {}", of(&cell, "right"), first("source"))),
+            Some("removed") => lines.push(format!("- [{}] {}", of(&cell, "left"), first("source"))),
+            Some("source") => {
+                lines.push(format!("- [{}] {}", of(&cell, "left"), first("source")));
+                lines.push(format!("+ [{}] {}", of(&cell, "right"), first("changed")));
+            }
+            Some("outputs") => lines.push(format!(
+                "~ [{}] {}: other outputs",
+                of(&cell, "left"),
+                first("source")
+            )),
+            _ => same += 1,
+        }
+    }
+    lines.push(format!("{same} more are the same"));
+    lines.join("\n")
 }
 
 /// `name: value` lines of an object; JSON for anything else.

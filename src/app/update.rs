@@ -266,6 +266,9 @@ fn ask(
     }
 }
 
+/// Ports beside the usual ones that are asked for an LM server.
+const MOST_PORTS: usize = 32;
+
 fn by_core(
     state: &mut State,
     operation: &'static Operation,
@@ -284,6 +287,25 @@ fn by_core(
         "cancel" => cancel(state, &arguments, reply),
         "restart_kernel" => vec![Effect::RestartKernel(reply)],
         "list_sessions" => vec![Effect::ListSessions(reply)],
+        "compare_sessions" => {
+            let wanted = ["left", "right"].map(|key| text(&arguments, key).unwrap_or_default());
+            vec![Effect::CompareSessions(wanted, reply)]
+        }
+        "find_local_lms" => {
+            let ports = arguments.get("ports").and_then(Value::as_array);
+            let ports: Option<Vec<u16>> = ports
+                .into_iter()
+                .flatten()
+                .map(|port| u16::try_from(port.as_u64()?).ok().filter(|it| *it > 0))
+                .collect();
+            if let Some(ports) = ports.filter(|it| it.len() <= MOST_PORTS) {
+                vec![Effect::FindLms(ports, reply)]
+            } else {
+                let message = format!("ports are up to {MOST_PORTS} numbers of 1 to 65535");
+                let error = OperationError::invalid("invalid_arguments", message);
+                vec![fail(reply, error)]
+            }
+        }
         "command" => {
             let line = text(&arguments, "line").unwrap_or_default();
             command_cell::begin(state, &line, reply)
@@ -402,6 +424,24 @@ fn about_the_session(
             };
             let deleted = Effect::Append(scope, Box::new(EventBody::CellDeleted {}));
             Ok((vec![deleted], json!({"cell": number})))
+        }
+        "restore_cell" => {
+            let wanted = arguments.get("cell").and_then(Value::as_u64).map(CellId);
+            let mut gone = session.deleted.iter().rev().map(|(_, cell)| cell.id);
+            let found = gone.find(|id| wanted.is_none_or(|wanted| wanted == *id));
+            let Some(cell) = found.filter(|id| session.cell(*id).is_none()) else {
+                let message = match wanted {
+                    Some(cell) => format!("no cell {} was deleted", cell.0),
+                    None => "no cell was deleted".to_owned(),
+                };
+                return Err(OperationError::invalid("unknown_cell", message));
+            };
+            let scope = Scope {
+                run: None,
+                cell: Some(cell),
+            };
+            let restored = Effect::Append(scope, Box::new(EventBody::CellRestored {}));
+            Ok((vec![restored], json!({"cell": cell})))
         }
         "session_state" => {
             let result = json!({

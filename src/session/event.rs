@@ -115,6 +115,8 @@ pub enum EventBody {
     },
     /// A cell was taken out of the notebook.
     CellDeleted {},
+    /// A cell that was taken out is back in its place.
+    CellRestored {},
     /// A run began.
     RunStarted {
         /// `cell`, `operation`, `evaluate`, `compile`.

@@ -22,6 +22,9 @@ use super::event::{
 };
 use crate::protocol::error::OperationError;
 
+/// Deleted cells that can be had back.
+const DELETED: usize = 100;
+
 /// Everything a session is, as of its last event.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct SessionState {
@@ -34,6 +37,10 @@ pub struct SessionState {
     pub passport: Passport,
     /// Cells in notebook order.
     pub cells: Vec<Arc<Cell>>,
+    /// Cells that were taken out, newest last, with the places they had. They
+    /// show nowhere, so they are no part of the hash.
+    #[serde(skip)]
+    pub deleted: Vec<(usize, Arc<Cell>)>,
     /// Runs by id.
     pub runs: BTreeMap<RunId, Arc<Run>>,
     /// LM profiles by name.
@@ -266,7 +273,8 @@ impl SessionState {
                     cell.revision = revision;
                 }
             }
-            EventBody::CellDeleted {} => self.cells.retain(|cell| Some(cell.id) != event.cell),
+            EventBody::CellDeleted {} => self.delete_cell(event.cell),
+            EventBody::CellRestored {} => self.restore_cell(event.cell, revision),
             EventBody::RunStarted {
                 run_kind,
                 title,
@@ -395,6 +403,29 @@ impl SessionState {
             .rev()
             .find(|cell| cell.id == id)
             .map(Arc::make_mut)
+    }
+
+    fn delete_cell(&mut self, id: Option<CellId>) {
+        let Some(at) = self.cells.iter().position(|cell| Some(cell.id) == id) else {
+            return;
+        };
+        self.deleted.push((at, self.cells.remove(at)));
+        if self.deleted.len() > DELETED {
+            self.deleted.remove(0);
+        }
+    }
+
+    fn restore_cell(&mut self, id: Option<CellId>, revision: u64) {
+        let wanted = self
+            .deleted
+            .iter()
+            .rposition(|(_, cell)| Some(cell.id) == id);
+        let taken = id.is_some_and(|id| self.cell(id).is_some());
+        if let Some(wanted) = wanted.filter(|_| !taken) {
+            let (at, mut cell) = self.deleted.remove(wanted);
+            Arc::make_mut(&mut cell).revision = revision;
+            self.cells.insert(at.min(self.cells.len()), cell);
+        }
     }
 
     fn run_mut(&mut self, id: RunId) -> Option<&mut Run> {

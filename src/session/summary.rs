@@ -60,6 +60,9 @@ impl Summary {
             (EventBody::CellDeleted {}, Some(cell)) => {
                 self.cells.remove(&cell);
             }
+            (EventBody::CellRestored {}, Some(cell)) => {
+                self.cells.insert(cell);
+            }
             (EventBody::RunStarted { .. }, _) => self.runs += 1,
             (EventBody::Exchange(exchange), _) => self.totals.add(exchange),
             _ => {}

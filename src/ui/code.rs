@@ -1,193 +1,71 @@
-//! Source text as styled lines.
+//! Source text as styled lines: the roles of [`crate::highlight`] in the
+//! colours of the theme. Knows no grammar itself.
 
 use ratatui::text::{Line, Span};
 
+use crate::command;
+use crate::highlight::{self, Highlighter, Language};
 use crate::sanitize;
 use crate::theme::{Role, Theme};
 
-/// Lines of Python, or of whatever `source` is, without wrapping.
+/// Python that is drawn again and again while it changes: only what changed is
+/// read anew.
+#[derive(Debug, Default)]
+pub(crate) struct Code {
+    /// Made when there is something to read, after the first frame.
+    highlighter: Option<Highlighter>,
+}
+
+impl Code {
+    /// The lines of `source`, without wrapping.
+    pub(crate) fn lines(&mut self, source: &str, theme: &Theme) -> Vec<Line<'static>> {
+        let source = sanitize::clean(source);
+        if source.is_empty() {
+            return vec![Line::default()];
+        }
+        if command::is_command(&source) {
+            let style = theme.style(Role::CodeFunction);
+            let lines = source.split('\n');
+            return lines.map(|it| Line::styled(it.to_owned(), style)).collect();
+        }
+        let highlighter = self
+            .highlighter
+            .get_or_insert_with(|| Highlighter::new(Language::Python));
+        let pieces = highlighter.lines(source.split('\n'));
+        let lines = source.split('\n').zip(pieces);
+        lines
+            .map(|(line, pieces)| {
+                let span = |(role, range): &(highlight::Role, std::ops::Range<usize>)| {
+                    let piece = line.get(range.clone()).unwrap_or_default();
+                    Span::styled(piece.replace('\t', "    "), theme.style(role_of(*role)))
+                };
+                Line::from(pieces.iter().map(span).collect::<Vec<_>>())
+            })
+            .collect()
+    }
+}
+
+/// The lines of `source`, without wrapping, for a text that stays as it is.
 pub(crate) fn lines(source: &str, theme: &Theme) -> Vec<Line<'static>> {
-    let source = sanitize::clean(source);
-    let command = source.starts_with(':');
-    source
-        .split('\n')
-        .map(|line| {
-            if command {
-                Line::styled(line.to_owned(), theme.style(Role::CodeFunction))
-            } else {
-                python(line, theme)
-            }
-        })
-        .collect()
+    Code::default().lines(source, theme)
 }
 
-const KEYWORDS: &[&str] = &[
-    "False", "None", "True", "and", "as", "assert", "async", "await", "break", "class", "continue",
-    "def", "del", "elif", "else", "except", "finally", "for", "from", "global", "if", "import",
-    "in", "is", "lambda", "match", "nonlocal", "not", "or", "pass", "raise", "return", "try",
-    "while", "with", "yield",
-];
-
-/// One line of Python by its words. Strings over several lines are coloured by
-/// the highlighter, which knows the lines before.
-fn python(line: &str, theme: &Theme) -> Line<'static> {
-    let mut spans = Vec::new();
-    let mut rest = line;
-    while let Some(ch) = rest.chars().next() {
-        let (len, role) = if ch == '#' {
-            (rest.len(), Role::CodeComment)
-        } else if ch == '"' || ch == '\'' {
-            (string_len(rest, ch), Role::CodeString)
-        } else if ch.is_alphabetic() || ch == '_' {
-            let len = rest
-                .find(|it: char| !it.is_alphanumeric() && it != '_')
-                .unwrap_or(rest.len());
-            let (word, after) = rest.split_at(len);
-            let role = if KEYWORDS.contains(&word) {
-                Role::CodeKeyword
-            } else if after.starts_with('(') {
-                Role::CodeFunction
-            } else if word.starts_with(char::is_uppercase) {
-                Role::CodeType
-            } else {
-                Role::Text
-            };
-            (len, role)
-        } else if ch.is_ascii_digit() {
-            let len = rest.find(|it: char| !it.is_ascii_alphanumeric() && it != '.' && it != '_');
-            (len.unwrap_or(rest.len()), Role::CodeNumber)
-        } else if ch.is_whitespace() {
-            let len = rest
-                .find(|it: char| !it.is_whitespace())
-                .unwrap_or(rest.len());
-            (len, Role::Text)
-        } else {
-            (ch.len_utf8(), Role::CodeOperator)
-        };
-        let (piece, after) = rest.split_at(len);
-        spans.push(Span::styled(piece.replace('\t', "    "), theme.style(role)));
-        rest = after;
+fn role_of(role: highlight::Role) -> Role {
+    match role {
+        highlight::Role::Plain => Role::Text,
+        highlight::Role::Keyword => Role::CodeKeyword,
+        highlight::Role::String => Role::CodeString,
+        highlight::Role::Number => Role::CodeNumber,
+        highlight::Role::Comment => Role::CodeComment,
+        highlight::Role::Function => Role::CodeFunction,
+        highlight::Role::Type => Role::CodeType,
+        highlight::Role::Operator => Role::CodeOperator,
     }
-    Line::from(spans)
-}
-
-/// The length of the string that `text` starts with.
-fn string_len(text: &str, quote: char) -> usize {
-    let mut escaped = false;
-    for (at, ch) in text.char_indices().skip(1) {
-        match ch {
-            _ if escaped => escaped = false,
-            '\\' => escaped = true,
-            _ if ch == quote => return at + 1,
-            _ => {}
-        }
-    }
-    text.len()
-}
-
-/// Whether Enter should run this text: brackets and strings are closed and no
-/// block is open. An empty last line closes a block.
-pub(crate) fn is_complete(source: &str) -> bool {
-    if source.trim_start().starts_with(':') {
-        return true;
-    }
-    let (mut depth, mut open): (i32, Option<(char, bool)>) = (0, None);
-    let mut chars = source.char_indices().peekable();
-    let mut continued = false;
-    while let Some((at, ch)) = chars.next() {
-        let triple =
-            |quote: char| source[at..].starts_with([quote; 3].iter().collect::<String>().as_str());
-        continued = false;
-        match open {
-            Some((quote, long)) => match ch {
-                '\\' => {
-                    chars.next();
-                }
-                '\n' if !long => open = None,
-                _ if ch == quote && !long => open = None,
-                _ if ch == quote && triple(quote) => {
-                    open = None;
-                    chars.next();
-                    chars.next();
-                }
-                _ => {}
-            },
-            None => match ch {
-                '#' => while chars.next_if(|(_, it)| *it != '\n').is_some() {},
-                '"' | '\'' => {
-                    let long = triple(ch);
-                    if long {
-                        chars.next();
-                        chars.next();
-                    }
-                    open = Some((ch, long));
-                }
-                '(' | '[' | '{' => depth += 1,
-                ')' | ']' | '}' => depth -= 1,
-                '\\' => {
-                    // A backslash before the end of a line goes on with the next.
-                    continued =
-                        chars.next_if(|(_, it)| *it == '\n').is_some() || chars.peek().is_none();
-                }
-                _ => {}
-            },
-        }
-    }
-    if open.is_some_and(|(_, long)| long) || depth > 0 || continued {
-        return false;
-    }
-    let last = source.rsplit('\n').next().unwrap_or_default();
-    let opens = source.lines().any(|line| {
-        line.split('#')
-            .next()
-            .unwrap_or_default()
-            .trim_end()
-            .ends_with(':')
-    });
-    let decorated = source
-        .trim_end()
-        .lines()
-        .last()
-        .is_some_and(|line| line.trim_start().starts_with('@'));
-    let code = last.split('#').next().unwrap_or_default().trim_end();
-    let in_block =
-        opens && !last.trim().is_empty() && (last.starts_with([' ', '\t']) || code.ends_with(':'));
-    !(in_block || decorated)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn enter_runs_only_what_is_complete() {
-        for whole in [
-            "1 + 1",
-            "f(\n1,\n)",
-            "x = '''a\nb'''",
-            "def f():\n    return 1\n",
-            ":lm use demo",
-            "s = 'it\\'s'",
-            "# (",
-            "x = {'a': 1}",
-            "",
-            "'('",
-        ] {
-            assert!(is_complete(whole), "{whole:?}");
-        }
-        for open in [
-            "f(",
-            "x = '''a",
-            "def f():",
-            "def f():\n    return 1",
-            "if x:\n    y",
-            "a = 1 + \\",
-            "@dec",
-            "for i in x: # why",
-        ] {
-            assert!(!is_complete(open), "{open:?}");
-        }
-    }
 
     #[test]
     fn colouring_loses_no_character() {
@@ -198,8 +76,14 @@ mod tests {
             "漢字 = 1.5e3",
             ":lm use demo",
             "'",
+            "",
+            "a\n\nb = '''\nc'''",
         ] {
-            assert_eq!(lines(source, &theme)[0].to_string(), source);
+            let lines: Vec<String> = lines(source, &theme)
+                .iter()
+                .map(ToString::to_string)
+                .collect();
+            assert_eq!(lines.join("\n"), source);
         }
     }
 }

@@ -31,8 +31,12 @@ pub(crate) enum Purpose {
     Messages(String, Part),
     /// A connection test of this profile.
     TestLm(String),
+    /// LM servers of this machine.
+    LocalLms,
     /// The list of sessions.
     Sessions,
+    /// How two sessions differ.
+    Compared,
     /// The answer of a try-out.
     Try,
 }
@@ -119,7 +123,8 @@ impl<'a> Context<'a> {
 
     /// Submits an operation.
     pub(crate) fn submit(&mut self, purpose: Purpose, operation: &'static str, arguments: Value) {
-        if self.replay && operation != "read_document" && operation != "list_sessions" {
+        let reads = ["read_document", "list_sessions", "compare_sessions"];
+        if self.replay && !reads.contains(&operation) {
             self.warn("this is a replay: nothing runs here; `q` leaves it");
             return;
         }

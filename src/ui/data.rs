@@ -132,7 +132,7 @@ impl Data {
             look.lines(
                 inner,
                 &text::plain(
-                    "No dataset yet: `n` loads one from a file, `:data load PATH` too.",
+                    "No dataset yet. `n` loads one from a .jsonl, .json or .csv file; `:data load PATH` does too.\n\nSets that come with the workbench: arithmetic, facts, reviews, tickets.",
                     look.style(Role::Dim),
                     inner.width.into(),
                 ),

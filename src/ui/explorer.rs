@@ -14,7 +14,8 @@ use super::list::Selection;
 use super::look::{self, Look};
 use super::{Focus, View, text};
 use crate::app::State;
-use crate::session::event::{RunId, RunStatus};
+use crate::session::event::{CellId, CellKind, RunId, RunStatus, WorkerState};
+use crate::session::state::SessionState;
 use crate::theme::Role;
 
 /// Runs shown: the newest.
@@ -37,6 +38,8 @@ enum Item {
     Program(String),
     Data(String),
     Name(String),
+    /// A name that was lost with a kernel, and the cell that made it.
+    Lost(String, Option<CellId>),
     Run(RunId),
 }
 
@@ -73,6 +76,10 @@ impl Explorer {
             "Data",
             session.datasets.keys().cloned().map(Item::Data).collect(),
         );
+        let lost = lost(session);
+        if !lost.is_empty() {
+            group("Lost", lost);
+        }
         group(
             "Names",
             session
@@ -139,6 +146,18 @@ impl Explorer {
                 cx.focus = Some(Focus::Editor);
             }
             (Act::Enter, Item::Data(_)) => cx.go = Some(View::Data),
+            (Act::Enter, Item::Lost(name, cell)) => match cell {
+                Some(cell) => {
+                    if let Some(source) = cx.state.session.cell(*cell).map(|it| &it.source) {
+                        let words = format!("cell [{}] runs again for `{name}`", cell.0);
+                        let arguments = json!({"source": source, "cell": cell});
+                        cx.submit(Purpose::Say(words), "run_cell", arguments);
+                    }
+                }
+                None => cx.say(format!(
+                    "no cell sets `{name}` by that name: run what made it"
+                )),
+            },
             (Act::Enter, Item::Run(run)) => {
                 cx.focus = Some(Focus::Trace);
                 return Some(*run);
@@ -270,6 +289,10 @@ impl Explorer {
                     found.map(|it| it.type_name.clone()).unwrap_or_default(),
                 )
             }
+            Item::Lost(name, cell) => {
+                let note = cell.map_or_else(String::new, |cell| format!("re-run [{}]", cell.0));
+                ("†", Role::Error, name.clone(), note)
+            }
             Item::Run(id) => {
                 let Some(run) = session.runs.get(id) else {
                     return Line::default();
@@ -283,13 +306,90 @@ impl Explorer {
             }
         };
         let room = columns.saturating_sub(4);
-        let note_width =
-            text::width(&note).min(room.saturating_sub(text::width(&name) + 1).max(room / 3));
+        // A short note is whole or worthless; a long one gives way to the name.
+        let free = room.saturating_sub(text::width(&name) + 1);
+        let note_width = text::width(&note).min(free.max(room / 3).max(8).min(room));
         let name_room = room.saturating_sub(if note_width > 0 { note_width + 1 } else { 0 });
         Line::from(vec![
             look.span(format!("  {mark} "), mark_role),
             look.span(text::pad(&name, name_room), Role::Text),
             look.span(format!(" {}", text::fit(&note, note_width)), Role::Dim),
         ])
+    }
+}
+
+/// Names that went with the last kernel that died and were not set again.
+fn lost(session: &SessionState) -> Vec<Item> {
+    let died = session
+        .workers
+        .values()
+        .rev()
+        .find(|it| it.state == WorkerState::Died && !it.lost.is_empty());
+    let names = died.map(|it| it.lost.as_slice()).unwrap_or_default();
+    names
+        .iter()
+        .filter(|name| session.names.iter().all(|it| it.name != **name))
+        .map(|name| Item::Lost(name.clone(), maker(session, name)))
+        .collect()
+}
+
+/// The newest cell that sets this name at its left margin.
+fn maker(session: &SessionState, name: &str) -> Option<CellId> {
+    let sets = |line: &str| {
+        let line = line.strip_prefix("async ").unwrap_or(line);
+        let defined = ["def ", "class "]
+            .iter()
+            .find_map(|it| line.strip_prefix(it));
+        let rest = defined.unwrap_or(line).strip_prefix(name);
+        rest.is_some_and(|rest| {
+            if defined.is_some() {
+                return rest.starts_with(['(', ':', ' ']);
+            }
+            let rest = rest.trim_start();
+            rest.starts_with([':', ',']) || rest.starts_with('=') && !rest.starts_with("==")
+        })
+    };
+    let mut cells = session.cells.iter().rev();
+    let python = cells.find(|cell| cell.kind == CellKind::Python && cell.source.lines().any(sets));
+    python.map(|cell| cell.id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::state::Cell;
+
+    #[test]
+    fn the_cell_that_sets_a_name_is_found() {
+        let mut session = SessionState::default();
+        for (n, source) in [
+            "x = 1",
+            "def f(a):\n    x = 2",
+            "y: int = 3",
+            "x == 2",
+            "async def g(): pass",
+            "class C:\n    pass",
+            "xs = 4",
+        ]
+        .iter()
+        .enumerate()
+        {
+            session.cells.push(std::sync::Arc::new(Cell {
+                id: CellId(n as u64 + 1),
+                kind: CellKind::Python,
+                source: (*source).to_owned(),
+                outputs: Vec::new(),
+                status: RunStatus::Ok,
+                run: None,
+                duration_ms: None,
+                revision: 1,
+                clear_pending: false,
+            }));
+        }
+        let of = |name: &str| maker(&session, name).map(|it| it.0);
+        assert_eq!(
+            ["x", "f", "y", "g", "C", "xs", "a"].map(of),
+            [Some(1), Some(2), Some(3), Some(5), Some(6), Some(7), None]
+        );
     }
 }

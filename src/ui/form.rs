@@ -186,6 +186,13 @@ impl Form {
         Step::Stay
     }
 
+    /// Writes this into a field.
+    pub(crate) fn put(&mut self, name: &str, text: &str) {
+        if let Some(entry) = self.entries.iter_mut().find(|entry| entry.name == name) {
+            entry.field = Field::new(text);
+        }
+    }
+
     /// Says what is wrong and goes to that field.
     pub(crate) fn complain(&mut self, name: &str, problem: impl Into<String>) {
         self.at = self

@@ -4,6 +4,7 @@ use crossterm::event::{KeyEvent, MouseEvent};
 use serde_json::Value;
 
 use crate::app::OperationResult;
+use crate::gateway::TokenDelta;
 use crate::protocol::error::OperationError;
 
 /// Something happened that the screen may answer.
@@ -30,6 +31,8 @@ pub enum Input {
     Failed(OperationError),
     /// The state changed.
     StateChanged,
+    /// Tokens of the run that is watched came.
+    Tokens(Vec<TokenDelta>),
     /// Time went on while something runs: milliseconds since the epoch.
     Clock(i64),
 }

@@ -39,6 +39,8 @@ pub(crate) enum Scope {
     Replay,
     /// A form.
     Form,
+    /// A window with a list that is searched.
+    Search,
 }
 
 impl Scope {
@@ -59,6 +61,7 @@ impl Scope {
             Self::Data => "Data",
             Self::Replay => "Replay",
             Self::Form => "Forms",
+            Self::Search => "Palette, help, history",
         }
     }
 }
@@ -117,6 +120,14 @@ pub(crate) enum Act {
     Play,
     StepBack,
     StepForward,
+    Next,
+    Previous,
+    Send,
+    History,
+    Mark,
+    Compare,
+    Continue,
+    Find,
 }
 
 /// One line of the table.

@@ -25,6 +25,18 @@ pub(super) struct Lm {
     selection: Selection,
     form: Option<Form>,
     tests: HashMap<String, Test>,
+    /// Servers of this machine with a model each, once looked for.
+    found: Option<Vec<Found>>,
+    looking: bool,
+}
+
+/// A model that a server of this machine offers.
+#[derive(Debug, Clone)]
+struct Found {
+    server: String,
+    provider: String,
+    api_base: String,
+    model: String,
 }
 
 /// How a connection test stands.
@@ -77,7 +89,19 @@ impl Lm {
             return true;
         }
         let lms = &cx.state.session.lms;
-        if self.selection.act(act, lms.len()) {
+        let found = self.found.as_deref().unwrap_or_default();
+        if self.selection.act(act, lms.len() + found.len()) {
+            return true;
+        }
+        if act == Act::Find {
+            self.look(cx);
+            return true;
+        }
+        let here = self.selection.at.checked_sub(lms.len());
+        if let Some(found) = here.and_then(|at| found.get(at))
+            && matches!(act, Act::Enter | Act::Select | Act::Edit | Act::New)
+        {
+            self.form = Some(form_of_found(found));
             return true;
         }
         if act == Act::New {
@@ -114,6 +138,38 @@ impl Lm {
         true
     }
 
+    /// Looks for servers of this machine when the view is opened.
+    pub(super) fn opened(&mut self, cx: &mut Context<'_>) {
+        if !cx.replay {
+            self.look(cx);
+        }
+    }
+
+    fn look(&mut self, cx: &mut Context<'_>) {
+        self.looking = true;
+        cx.submit(Purpose::LocalLms, "find_local_lms", json!({}));
+    }
+
+    /// Takes the servers of this machine in; a failure leaves what was known.
+    pub(super) fn found(&mut self, result: OperationResult) {
+        self.looking = false;
+        let Ok(answer) = result else { return };
+        let servers = answer.get("servers").and_then(Value::as_array);
+        let mut found = Vec::new();
+        for server in servers.into_iter().flatten() {
+            let of = |key: &str| server.get(key).map(text::value).unwrap_or_default();
+            let models = server.get("models").and_then(Value::as_array);
+            let models = models.into_iter().flatten().filter_map(Value::as_str);
+            found.extend(models.map(|model| Found {
+                server: of("server"),
+                provider: of("provider"),
+                api_base: of("api_base"),
+                model: model.to_owned(),
+            }));
+        }
+        self.found = Some(found);
+    }
+
     /// Takes the result of a connection test in.
     pub(super) fn tested(&mut self, name: String, result: OperationResult) {
         let test = match result {
@@ -146,12 +202,33 @@ impl Lm {
         let lms = &state.session.lms;
         let inner = look.pane("LM profiles", left, buffer);
         let columns = usize::from(inner.width);
+        // The last lines tell what was found on this machine.
+        let local = Rect {
+            y: inner.bottom().saturating_sub(2),
+            height: inner.height.min(2),
+            ..inner
+        };
+        let inner = Rect {
+            height: inner.height.saturating_sub(2),
+            ..inner
+        };
+        let found = self.found.as_deref().unwrap_or_default();
+        look.lines(local, &self.local_words(columns, look), buffer);
         for (y, at) in self
             .selection
-            .visible(lms.len(), inner.height.into())
+            .visible(lms.len() + found.len(), inner.height.into())
             .enumerate()
         {
+            let selected = at == self.selection.at;
             let Some(profile) = lms.values().nth(at) else {
+                if let Some(found) = found.get(at - lms.len()) {
+                    let line = Line::from(vec![
+                        look.span(" + ", Role::Key),
+                        look.span(text::pad(&found.model, columns / 2), Role::Text),
+                        look.span(format!(" {}", found.server), Role::Dim),
+                    ]);
+                    look.row(inner, y as u16, &line, selected, buffer);
+                }
                 continue;
             };
             let used = state.session.lm.as_ref() == Some(&profile.name);
@@ -172,7 +249,7 @@ impl Lm {
                     Role::Dim,
                 ),
             ]);
-            look.row(inner, y as u16, &line, at == self.selection.at, buffer);
+            look.row(inner, y as u16, &line, selected, buffer);
         }
         if lms.is_empty() {
             let words = "No profile yet. `n` makes one; `demo` as provider is the built-in, offline stand-in.";
@@ -190,10 +267,32 @@ impl Lm {
         if let Some(profile) = lms.values().nth(self.selection.at) {
             let lines = self.profile(profile, inner.width.into(), look);
             look.lines(inner, &lines, buffer);
+        } else if let Some(found) = found.get(self.selection.at.saturating_sub(lms.len())) {
+            let words = format!(
+                "{} at {} offers {}.\n\nEnter makes a profile of it.",
+                found.server, found.api_base, found.model
+            );
+            let lines = text::plain(&words, look.style(Role::Text), inner.width.into());
+            look.lines(inner, &lines, buffer);
         }
         self.form
             .as_ref()
             .and_then(|form| form.draw(area, look, buffer))
+    }
+
+    fn local_words(&self, columns: usize, look: Look<'_>) -> Vec<Line<'static>> {
+        let words = match &self.found {
+            _ if self.looking => "looking for LM servers on this machine…".to_owned(),
+            None => "`f` looks for LM servers on this machine".to_owned(),
+            Some(found) if found.is_empty() => {
+                "no LM server (Ollama, vLLM, llama.cpp, …) answers on this machine".to_owned()
+            }
+            Some(found) => format!(
+                "{} on this machine, marked +",
+                text::many(found.len() as u64, "model")
+            ),
+        };
+        text::plain(&words, look.style(Role::Dim), columns)
     }
 
     fn profile(&self, profile: &LmProfile, columns: usize, look: Look<'_>) -> Vec<Line<'static>> {
@@ -310,6 +409,32 @@ fn form_of(profile: &LmProfile) -> Form {
             ),
         ],
     )
+}
+
+/// The form for a model found on this machine, under a name made of its own.
+fn form_of_found(found: &Found) -> Form {
+    let name: String = found
+        .model
+        .rsplit('/')
+        .next()
+        .unwrap_or_default()
+        .chars()
+        .map(|ch| match ch {
+            ch if ch.is_ascii_alphanumeric() || "._-".contains(ch) => ch,
+            _ => '-',
+        })
+        .take(64)
+        .collect();
+    let mut form = form_of(&LmProfile::default());
+    for (field, text) in [
+        ("name", name.as_str()),
+        ("provider", &found.provider),
+        ("model", &found.model),
+        ("api_base", &found.api_base),
+    ] {
+        form.put(field, text);
+    }
+    form
 }
 
 /// The arguments of `configure_lm`, or which field is wrong and why.

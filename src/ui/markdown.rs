@@ -11,14 +11,23 @@ use crate::theme::{Role, Theme};
 pub(crate) fn lines(source: &str, columns: usize, theme: &Theme) -> Vec<Line<'static>> {
     let source = sanitize::clean(source);
     let mut out = Vec::new();
-    let mut in_code = false;
+    let mut in_code: Option<String> = None;
     for line in source.lines() {
         if line.trim_start().starts_with("```") {
-            in_code = !in_code;
+            in_code = match in_code.take() {
+                Some(body) => {
+                    out.extend(block(&body, columns, theme));
+                    None
+                }
+                None => Some(String::new()),
+            };
             continue;
         }
-        if in_code {
-            out.extend(text::wrap(code::lines(line, theme), columns));
+        if let Some(body) = &mut in_code {
+            if !body.is_empty() {
+                body.push('\n');
+            }
+            body.push_str(line);
             continue;
         }
         let heading = line.trim_start_matches('#');
@@ -44,7 +53,15 @@ pub(crate) fn lines(source: &str, columns: usize, theme: &Theme) -> Vec<Line<'st
             out.extend(text::wrap(vec![Line::from(inline(line, theme))], columns));
         }
     }
+    // A block that nobody closed is shown all the same.
+    if let Some(body) = in_code {
+        out.extend(block(&body, columns, theme));
+    }
     out
+}
+
+fn block(body: &str, columns: usize, theme: &Theme) -> Vec<Line<'static>> {
+    text::wrap(code::lines(body, theme), columns)
 }
 
 /// `code` and **strong** inside a line.

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 
 use ratatui::text::Line;
 use serde_json::Value;
+use similar::{ChangeTag, TextDiff};
 
 use super::look::Look;
 use super::text;
@@ -150,6 +151,13 @@ pub(crate) fn lines(
         look.span(format!("{role} "), role_style),
         look.span(rule, Role::Border),
     ])];
+    out.extend(body(content, columns, look));
+    out
+}
+
+/// The text of a message as lines, DSPy's field headers coloured.
+pub(crate) fn body(content: &str, columns: usize, look: Look<'_>) -> Vec<Line<'static>> {
+    let mut out = Vec::new();
     for line in content.lines() {
         let header = line.trim_start().starts_with("[[ ##");
         let style = look.style(if header {
@@ -162,6 +170,27 @@ pub(crate) fn lines(
             wrapped.push(Line::default());
         }
         out.extend(wrapped);
+    }
+    out
+}
+
+/// A message with what was added and removed since `before`.
+pub(crate) fn diff(
+    role: &str,
+    before: &str,
+    now: &str,
+    columns: usize,
+    look: Look<'_>,
+) -> Vec<Line<'static>> {
+    let mut out = lines(role, "", columns, look);
+    for change in TextDiff::from_lines(before, now).iter_all_changes() {
+        let (mark, style) = match change.tag() {
+            ChangeTag::Equal => ("  ", Role::Text),
+            ChangeTag::Insert => ("+ ", Role::Added),
+            ChangeTag::Delete => ("- ", Role::Removed),
+        };
+        let line = format!("{mark}{}", change.value().trim_end_matches('\n'));
+        out.extend(text::plain(&line, look.style(style), columns));
     }
     out
 }

@@ -17,7 +17,7 @@ use super::keys::Act;
 use super::look::Look;
 use super::{Focus, text};
 use crate::app::State;
-use crate::session::event::{CellId, Output, RunStatus};
+use crate::session::event::{CellId, Output, RunId, RunStatus};
 use crate::session::state::Cell;
 use crate::theme::Role;
 
@@ -50,6 +50,8 @@ pub(crate) struct Notebook {
     used: u16,
     /// Wall clock, milliseconds, while something runs.
     pub(crate) now_ms: i64,
+    /// The run whose tokens come, and the newest of them.
+    pub(crate) live: Option<(RunId, String)>,
     /// Where the editor was drawn.
     pub(crate) editor_area: Rect,
     /// Which cell each drawn row shows.
@@ -63,10 +65,21 @@ struct Anchor {
     line: usize,
 }
 
+/// For what the lines of a cell were made.
+#[derive(Debug, PartialEq)]
+struct Key {
+    revision: u64,
+    columns: usize,
+    theme: String,
+    unfolded: bool,
+    /// Whether the grammars were there.
+    coloured: bool,
+}
+
 /// A cell as lines, and for what they were made.
 #[derive(Debug)]
 struct Kept {
-    key: (u64, usize, String, bool),
+    key: Key,
     lines: Rc<Vec<Line<'static>>>,
 }
 
@@ -101,6 +114,11 @@ impl Notebook {
             Act::PageUp => self.scroll(-(self.page.max(2) as isize - 1), cx.state),
             Act::PageDown => self.scroll(self.page.max(2) as isize - 1, cx.state),
             Act::New => cx.focus = Some(Focus::Editor),
+            Act::Undo => cx.submit(
+                Purpose::Say("the cell is back".to_owned()),
+                "restore_cell",
+                json!({}),
+            ),
             _ => {
                 let Some(cell) = cells.get(self.selected).cloned() else {
                     return false;
@@ -119,7 +137,9 @@ impl Notebook {
                         json!({"source": cell.source, "cell": cell.id}),
                     ),
                     Act::Delete => {
-                        cx.submit(Purpose::Quiet, "delete_cell", json!({"cell": cell.id}));
+                        let words = format!("cell [{}] is deleted · `u` puts it back", cell.id.0);
+                        let purpose = Purpose::Say(words);
+                        cx.submit(purpose, "delete_cell", json!({"cell": cell.id}));
                     }
                     Act::Fold | Act::Left | Act::Right => {
                         if !self.unfolded.remove(&cell.id) {
@@ -231,7 +251,7 @@ impl Notebook {
         self.used = 0;
         if cells.is_empty() {
             self.anchor = None;
-            let lines = welcome(look);
+            let lines = welcome(state, look);
             let lines = text::wrap(lines, width);
             self.used = (lines.len() as u16 + 1).min(area.height);
             look.lines(area, &lines, buffer);
@@ -372,23 +392,34 @@ impl Notebook {
             return Rc::default();
         };
         let unfolded = self.unfolded.contains(&cell.id);
-        if let Some(kept) = self.cache.get(&cell.id)
-            && kept.key.0 == cell.revision
-            && kept.key.1 == width
-            && kept.key.2 == look.theme.name
-            && kept.key.3 == unfolded
-        {
-            return Rc::clone(&kept.lines);
-        }
-        let lines = Rc::new(cell::lines(cell, width, look.theme, unfolded));
-        let key = (cell.revision, width, look.theme.name.clone(), unfolded);
-        self.cache.insert(
-            cell.id,
-            Kept {
+        let key = Key {
+            revision: cell.revision,
+            columns: width,
+            theme: look.theme.name.clone(),
+            unfolded,
+            coloured: crate::highlight::is_ready(),
+        };
+        let kept = self.cache.get(&cell.id).filter(|kept| kept.key == key);
+        let lines = if let Some(kept) = kept {
+            Rc::clone(&kept.lines)
+        } else {
+            let lines = Rc::new(cell::lines(cell, width, look.theme, unfolded));
+            let kept = Kept {
                 key,
                 lines: Rc::clone(&lines),
-            },
-        );
+            };
+            self.cache.insert(cell.id, kept);
+            lines
+        };
+        let coming = self
+            .live
+            .as_ref()
+            .filter(|(run, _)| cell.run == Some(*run) && cell.status == RunStatus::Running);
+        if let Some((_, text)) = coming {
+            let mut all = lines.to_vec();
+            all.extend(cell::coming(text, width, look));
+            return Rc::new(all);
+        }
         lines
     }
 }
@@ -401,7 +432,7 @@ fn elapsed(state: &State, at: usize, now_ms: i64) -> Option<String> {
     (cell.status == RunStatus::Running).then(|| text::duration(going as f64))
 }
 
-fn welcome(look: Look<'_>) -> Vec<Line<'static>> {
+fn welcome(state: &State, look: Look<'_>) -> Vec<Line<'static>> {
     let key = |key: &str, what: &str| {
         Line::from(vec![
             ratatui::text::Span::raw("  "),
@@ -409,29 +440,40 @@ fn welcome(look: Look<'_>) -> Vec<Line<'static>> {
             look.span(what.to_owned(), Role::Text),
         ])
     };
-    vec![
+    let plain = |text: &str| Line::from(look.span(text.to_owned(), Role::Text));
+    let code = |text: &str| {
+        Line::from(vec![
+            ratatui::text::Span::raw("  "),
+            look.span(text.to_owned(), Role::CodeFunction),
+        ])
+    };
+    let mut out = vec![
         Line::from(look.span(
-            "Write ordinary DSPy code below and press Enter.",
+            "Write ordinary DSPy code below; Enter runs it.",
             Role::Title,
         )),
         Line::default(),
-        Line::from(vec![
-            ratatui::text::Span::raw("  "),
-            look.span(
-                "qa = dspy.ChainOfThought(\"question -> answer\")",
-                Role::CodeFunction,
-            ),
-        ]),
-        Line::from(vec![
-            ratatui::text::Span::raw("  "),
-            look.span("qa(question=\"What is 12*7?\")", Role::CodeFunction),
-        ]),
+        code("qa = dspy.ChainOfThought(\"question -> answer\")"),
+        code("qa(question=\"What is 12*7?\")"),
         Line::default(),
+        plain("Each call shows on the right: the exact prompt, the answer, time and cost."),
+        Line::default(),
+    ];
+    if state.session.lm.as_deref() == Some("demo") {
+        out.push(plain(
+            "Calls go to `demo`: a stand-in that works offline and costs nothing, not a language model. F2 adds a real one.",
+        ));
+        out.push(Line::default());
+    }
+    out.extend([
         key("F2", "choose a language model"),
-        key("F3", "edit a signature and see the exact prompt"),
-        key(":help", "all commands"),
-        key("F1", "all keys"),
-    ]
+        key("F3", "edit a signature, see its prompt"),
+        key("F6", "earlier sessions"),
+        key("Tab", "complete a word; Esc, then Tab: other panes"),
+        key(":help", "all commands; F1 all keys"),
+        key("Ctrl-Q", "leave; everything is kept"),
+    ]);
+    out
 }
 
 /// Source and outputs of a cell as plain text.

@@ -22,6 +22,15 @@ use story::Story;
 mod chart;
 pub(super) mod story;
 
+/// What there is to see before anything was scored.
+const HOW: &str = "Nothing has been scored yet. An optimisation takes a program, examples and a metric, shows each score as it comes, and keeps the better program.
+
+In the notebook:
+  qa = dspy.ChainOfThought(\"question -> answer\")     a program
+  :data load arithmetic                               examples that come with the workbench
+  :eval qa arithmetic                                 its score as it is
+  :optimize qa arithmetic                             a better one; or `n` here, with a form";
+
 /// Which run, and one being set up.
 #[derive(Debug, Default)]
 pub(super) struct Optimise {
@@ -155,9 +164,12 @@ impl Optimise {
         buffer: &mut Buffer,
     ) -> Option<Position> {
         let runs = Self::runs(state);
-        let height = (runs.len() as u16 + 2).clamp(3, (area.height / 4).max(3));
+        let height = match runs.len() {
+            0 => area.height,
+            n => (n as u16 + 2).clamp(3, (area.height / 4).max(3)),
+        };
         let [top, rest] =
-            Layout::vertical([Constraint::Length(height), Constraint::Min(5)]).areas(area);
+            Layout::vertical([Constraint::Length(height), Constraint::Fill(1)]).areas(area);
         let inner = look.pane("Evaluations and optimisations", top, buffer);
         let columns = usize::from(inner.width);
         for (y, at) in self
@@ -182,11 +194,7 @@ impl Optimise {
         if runs.is_empty() {
             look.lines(
                 inner,
-                &text::plain(
-                    "`n` starts one: a program, a dataset and a metric are needed.",
-                    look.style(Role::Dim),
-                    columns,
-                ),
+                &text::plain(HOW, look.style(Role::Dim), columns),
                 buffer,
             );
         }
@@ -196,8 +204,6 @@ impl Optimise {
         };
         if let Some(run) = runs.get(self.selection.at) {
             self::draw_run(rest, run, side, now_ms, buffer);
-        } else {
-            side.pane("Score", rest, buffer);
         }
         self.form
             .as_ref()

@@ -1,5 +1,7 @@
 //! Windows above everything: help, palette, command line, questions.
 
+use std::collections::HashSet;
+
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
 use nucleo_matcher::{Config, Matcher, Utf32Str};
@@ -17,6 +19,7 @@ use super::look::{self, Look};
 use super::text;
 use crate::app::{InputWanted, State};
 use crate::command;
+use crate::sanitize;
 use crate::theme::Role;
 
 /// What stands above the panes.
@@ -26,6 +29,8 @@ pub(super) enum Overlay {
     Help(Search),
     /// Actions and things, found by letters.
     Palette(Search),
+    /// Cells written so far.
+    History(Search),
     /// `:` and a line.
     Command(CommandLine),
     /// A cell asks for input.
@@ -46,6 +51,8 @@ pub(super) enum Outcome {
     Command(String),
     /// It goes, and this command line is to be written on.
     Write(String),
+    /// It goes, and this text is to be put into the editor.
+    Insert(String),
     /// End the workbench.
     Quit,
 }
@@ -72,6 +79,7 @@ enum Does {
     Act(Act),
     Command(String),
     Write(String),
+    Insert(String),
 }
 
 impl Overlay {
@@ -144,6 +152,22 @@ impl Overlay {
         Self::Palette(Search::new(rows))
     }
 
+    /// The cells written so far, newest first, each text once.
+    pub(super) fn history(state: &State) -> Self {
+        let mut seen = HashSet::new();
+        let cells = state.session.cells.iter().rev();
+        let fresh = cells.filter(|cell| seen.insert(cell.source.as_str()));
+        let rows = fresh.map(|cell| {
+            let (sign, _) = look::sign(cell.status);
+            Row {
+                left: sanitize::one_line(&cell.source).into_owned(),
+                right: format!("{sign} [{}]", cell.id.0),
+                does: Does::Insert(cell.source.clone()),
+            }
+        });
+        Self::History(Search::new(rows.collect()))
+    }
+
     /// A command line that begins with this text.
     pub(super) fn command_line(text: &str) -> Self {
         Self::Command(CommandLine::new(text))
@@ -167,7 +191,9 @@ impl Overlay {
     /// Takes pasted text.
     pub(super) fn paste(&mut self, text: &str) {
         match self {
-            Self::Help(search) | Self::Palette(search) => search.paste(text),
+            Self::Help(search) | Self::Palette(search) | Self::History(search) => {
+                search.paste(text);
+            }
             Self::Command(line) => line.paste(text),
             Self::Answer(answer) => answer.1.paste(text),
             Self::ConfirmQuit => {}
@@ -178,8 +204,8 @@ impl Overlay {
     pub(super) fn key(&mut self, key: KeyEvent, cx: &mut Context<'_>) -> Outcome {
         let cancels = key.code == KeyCode::Esc || name_of(key) == "Ctrl-C";
         match self {
-            Self::Help(search) | Self::Palette(search) => {
-                if cancels || name_of(key) == "F1" || name_of(key) == "Ctrl-P" {
+            Self::Help(search) | Self::Palette(search) | Self::History(search) => {
+                if cancels || matches!(name_of(key).as_str(), "F1" | "Ctrl-P" | "Ctrl-R") {
                     return Outcome::Close;
                 }
                 search.key(key)
@@ -247,6 +273,7 @@ impl Overlay {
         match self {
             Self::Help(search) => search.draw("Keys and commands", screen, look, buffer, true),
             Self::Palette(search) => search.draw("Palette", screen, look, buffer, false),
+            Self::History(search) => search.draw("Earlier cells", screen, look, buffer, false),
             Self::Command(line) => Some(line.draw(screen, look, buffer)),
             Self::Answer(answer) => {
                 let row = Rect {
@@ -328,6 +355,7 @@ impl Search {
                     Some(Does::Act(act)) => Outcome::Do(act),
                     Some(Does::Command(line)) => Outcome::Command(line),
                     Some(Does::Write(line)) => Outcome::Write(line),
+                    Some(Does::Insert(text)) => Outcome::Insert(text),
                     Some(Does::Nothing) | None => Outcome::Close,
                 };
             }

@@ -11,6 +11,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::input::{Action, Input};
+use super::live::Watch;
 use super::screen::Screen;
 use crate::app::{Core, CoreOptions, OperationResult, SessionChoice, State};
 use crate::protocol::error::OperationError;
@@ -252,8 +253,11 @@ async fn work(
     let mut drawn = Instant::now();
     let mut dirty = false;
     let mut pending: Vec<Input> = vec![Input::StateChanged];
+    let mut watch = Watch::default();
     loop {
-        let clock = screen.wants_clock(core.state()) && replay.is_none();
+        let shown = replay.as_ref().map_or(core.state(), |it| &it.state);
+        let clock = screen.wants_clock(shown);
+        watch.set(core.gateway(), screen.watching(shown));
         let wait = replay.as_mut().filter(|it| it.playing).map(|it| {
             it.replay
                 .wait(1.0)
@@ -382,6 +386,7 @@ async fn work(
                 pending.push(Input::StateChanged);
             }
             Some((tag, result)) = answers.recv() => pending.push(Input::Answered { tag, result }),
+            tokens = watch.next() => pending.push(Input::Tokens(tokens)),
             event = events.next() => match event {
                 Some(Ok(TerminalEvent::Key(key))) => {
                     pending.push(Input::Key(key));

@@ -14,7 +14,8 @@ use super::trace::Trace;
 use super::{Focus, View, data, lm, optimise, sessions, signature, status};
 use crate::app::{OperationResult, State};
 use crate::protocol::error::ErrorClass;
-use crate::session::event::Level;
+use crate::session::event::{Level, RunId, RunKind, RunStatus};
+use crate::session::state::Run;
 use crate::theme::Theme;
 
 mod commands;
@@ -48,6 +49,8 @@ pub struct Screen {
     areas: Areas,
     /// Another process holds the session.
     following: bool,
+    /// Whether the code on the screen was drawn in colours; `None` without code.
+    coloured: Option<bool>,
     /// Position and length of the replay, when it is one.
     replay: Option<(u64, u64)>,
 }
@@ -119,6 +122,14 @@ impl Screen {
             }
             Input::Failed(error) => cx.fail(&error),
             Input::StateChanged => self.state_changed(&mut cx),
+            Input::Tokens(deltas) => {
+                self.trace.live.take(
+                    deltas,
+                    self.watching(state)
+                        .and_then(|id| state.session.runs.get(&id).map(AsRef::as_ref)),
+                );
+                self.show_coming(state);
+            }
             Input::Clock(now) => {
                 self.now_ms = now;
                 self.notebook.now_ms = now;
@@ -152,9 +163,37 @@ impl Screen {
         actions
     }
 
-    /// Whether time must be shown going on.
+    /// Whether time must be shown going on, or colours are still to come.
     pub fn wants_clock(&self, state: &State) -> bool {
-        self.replay.is_none() && status::running(state).is_some()
+        let colours = self.coloured.is_some_and(|coloured| !coloured);
+        colours || (self.replay.is_none() && status::running(state).is_some())
+    }
+
+    /// The run whose tokens are shown as they come: the one on the screen, while
+    /// it runs. Nobody reads those of an evaluation beside the notebook.
+    pub fn watching(&self, state: &State) -> Option<RunId> {
+        if self.replay.is_some() || !matches!(self.view, View::Main | View::Trace) {
+            return None;
+        }
+        let going = |run: &&Run| run.status == RunStatus::Running;
+        let run = self.trace.run(state).filter(going);
+        let run = run.or_else(|| status::running(state))?;
+        let many = matches!(run.kind, RunKind::Evaluate | RunKind::Compile);
+        (self.view == View::Trace || !many).then_some(run.id)
+    }
+
+    /// Hands what an LM is just saying to the cell that called it.
+    fn show_coming(&mut self, state: &State) {
+        let live = &self.trace.live;
+        let run = self.watching(state).filter(|_| !live.is_empty());
+        let run = run.and_then(|id| state.session.runs.get(&id));
+        if run.is_none() {
+            self.trace.live.clear();
+        }
+        self.notebook.live = run.and_then(|run| {
+            let text = self.trace.live.newest(run)?;
+            Some((run.id, text.to_owned()))
+        });
     }
 
     fn scopes(&self) -> Vec<Scope> {
@@ -168,6 +207,9 @@ impl Screen {
             (View::Main, Focus::Explorer) => scopes.extend([Scope::Explorer, Scope::Lists]),
             (View::Main | View::Trace, Focus::Detail) => {
                 scopes.extend([Scope::Detail, Scope::Lists]);
+            }
+            (View::Main | View::Trace, Focus::Trace) if self.trace.writing() => {
+                scopes.push(Scope::Form);
             }
             (View::Main | View::Trace, _) => scopes.extend([Scope::Trace, Scope::Lists]),
             (View::Lm, _) => scopes.extend(if self.lm.writing() {
@@ -208,6 +250,10 @@ impl Screen {
                 Outcome::Do(act) => self.act(act, key, cx),
                 Outcome::Command(line) => cx.command = Some(line),
                 Outcome::Write(line) => self.overlay = Some(Overlay::command_line(&line)),
+                Outcome::Insert(text) => {
+                    self.notebook.editor.set(&text, None);
+                    cx.focus = Some(Focus::Editor);
+                }
                 Outcome::Quit => cx.actions.push(Action::Quit),
             }
             return;
@@ -230,6 +276,7 @@ impl Screen {
                     self.notebook.editor.key(key, cx);
                 }
             }
+            View::Main | View::Trace if self.focus == Focus::Trace => self.trace.key(key, cx),
             View::Lm => self.lm.key(key),
             View::Signature => self.signature.key(key, cx),
             View::Optimise => self.optimise.key(key),
@@ -270,6 +317,7 @@ impl Screen {
                     "the mouse works in the panes again"
                 });
             }
+            Act::History => self.overlay = Some(Overlay::history(cx.state)),
             Act::Redraw if self.view != View::Sessions => cx.actions.push(Action::Redraw),
             _ => self.pane_act(act, key, cx),
         }
@@ -414,7 +462,8 @@ impl Screen {
             }
             View::Signature => self.signature.opened(cx),
             View::Sessions => sessions::Sessions::opened(cx),
-            View::Main | View::Lm | View::Optimise | View::Data => {}
+            View::Lm => self.lm.opened(cx),
+            View::Main | View::Optimise | View::Data => {}
         }
     }
 
@@ -455,6 +504,9 @@ impl Screen {
             return overlay.paste(text);
         }
         match self.view {
+            View::Main | View::Trace if self.focus == Focus::Trace && self.trace.writing() => {
+                self.trace.paste(text);
+            }
             View::Main => {
                 self.focus = Focus::Editor;
                 self.notebook.editor.insert(text);
@@ -463,7 +515,8 @@ impl Screen {
             View::Signature => self.signature.paste(text),
             View::Optimise => self.optimise.paste(text),
             View::Data => self.data.paste(text),
-            View::Trace | View::Sessions => {}
+            View::Sessions => self.sessions.paste(text),
+            View::Trace => {}
         }
     }
 
@@ -491,7 +544,9 @@ impl Screen {
                     .loaded(key, part, super::context::sentence(&error));
             }
             (Purpose::TestLm(name), result) => self.lm.tested(name, result),
+            (Purpose::LocalLms, result) => self.lm.found(result),
             (Purpose::Sessions, Ok(answer)) => self.sessions.listed(&answer),
+            (Purpose::Compared, Ok(answer)) => self.sessions.compared(&answer),
             (Purpose::Say(words), Ok(_)) => cx.say(words),
             // A cell or command that failed shows it where it stands.
             (Purpose::Quiet, Err(error))
@@ -508,6 +563,7 @@ impl Screen {
     }
 
     fn state_changed(&mut self, cx: &mut Context<'_>) {
+        self.show_coming(cx.state);
         let notes = &cx.state.session.notes;
         if notes.len() > self.n_notes
             && let Some(note) = notes.last()

@@ -1,4 +1,4 @@
-//! F6: the sessions on disk, searched by their words, opened as replays.
+//! F6: the sessions on disk, searched by their words, opened, replayed, compared.
 
 use crossterm::event::KeyEvent;
 use ratatui::buffer::Buffer;
@@ -15,6 +15,10 @@ use super::look::Look;
 use super::text;
 use crate::theme::Role;
 
+use compare::Comparison;
+
+mod compare;
+
 /// The list, and what is searched for.
 #[derive(Debug, Default)]
 pub(super) struct Sessions {
@@ -24,6 +28,9 @@ pub(super) struct Sessions {
     search: Field,
     searching: bool,
     read: bool,
+    /// The one to compare another with.
+    marked: Option<String>,
+    comparison: Option<Comparison>,
 }
 
 impl Sessions {
@@ -90,24 +97,58 @@ impl Sessions {
             }
             return true;
         }
+        if let Some(comparison) = &mut self.comparison {
+            if act == Act::Back {
+                self.comparison = None;
+                return true;
+            }
+            return comparison.act(act);
+        }
         if self.selection.act(act, self.found.len()) {
             return true;
         }
-        match act {
-            Act::Search => self.searching = true,
-            Act::Redraw => Self::opened(cx),
-            Act::Enter => {
-                let session = self
-                    .found
-                    .get(self.selection.at)
-                    .and_then(|at| self.all.get(*at));
-                if let Some(id) = session.and_then(|it| it.get("id")).and_then(Value::as_str) {
-                    cx.actions.push(Action::Replay(id.to_owned()));
-                }
+        let id = self.selected();
+        match (act, id) {
+            (Act::Search, _) => self.searching = true,
+            (Act::Redraw, _) => Self::opened(cx),
+            (Act::Enter, Some(id)) => cx.actions.push(Action::Replay(id)),
+            (Act::Continue, Some(id)) if cx.state.session_id == id => {
+                cx.say("this session is the one you are in");
+                cx.go = Some(super::View::Main);
             }
+            (Act::Continue, Some(id)) => cx.command = Some(format!("session open {id}")),
+            (Act::Mark, Some(id)) => {
+                self.marked = Some(id).filter(|id| self.marked.as_ref() != Some(id));
+            }
+            (Act::Compare, Some(id)) => match &self.marked {
+                Some(marked) if *marked != id => cx.submit(
+                    Purpose::Compared,
+                    "compare_sessions",
+                    json!({"left": marked, "right": id}),
+                ),
+                _ => cx.say("Space marks one session; then `c` on another compares them"),
+            },
             _ => return false,
         }
         true
+    }
+
+    fn selected(&self) -> Option<String> {
+        let at = self.found.get(self.selection.at)?;
+        Some(self.all.get(*at)?.get("id")?.as_str()?.to_owned())
+    }
+
+    /// Takes in how two sessions differ.
+    pub(super) fn compared(&mut self, answer: &Value) {
+        self.comparison = Some(Comparison::new(answer));
+    }
+
+    /// Pasted text.
+    pub(super) fn paste(&mut self, text: &str) {
+        if self.searching {
+            self.search.paste(text);
+            self.find();
+        }
     }
 
     /// Draws it; answers where the cursor is.
@@ -117,6 +158,10 @@ impl Sessions {
         look: Look<'_>,
         buffer: &mut Buffer,
     ) -> Option<Position> {
+        if let Some(comparison) = &mut self.comparison {
+            comparison.draw(area, look, buffer);
+            return None;
+        }
         let inner = look.pane(&format!("Sessions · {}", self.found.len()), area, buffer);
         if inner.height < 3 {
             return None;
@@ -189,8 +234,10 @@ impl Sessions {
                 problem
             };
             let cost = session.get("cost").and_then(Value::as_f64).unwrap_or(0.0);
+            let marked = self.marked.as_deref() == Some(of("id"));
             let line = Line::from(vec![
-                look.span(format!(" {} ", text::pad(name, 26)), Role::Text),
+                look.span(if marked { "◆" } else { " " }, Role::Key),
+                look.span(format!("{} ", text::pad(name, 26)), Role::Text),
                 look.span(format!("{:>19} ", moment(time)), Role::Dim),
                 look.span(
                     format!("{:>7} {:>6} ", number("events"), number("calls")),

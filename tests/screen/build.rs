@@ -113,6 +113,99 @@ pub fn hostile() -> State {
     made_of("\u{1b}[2J\u{7}\u{202e}\u{9b}31m\u{0}x\ty\r")
 }
 
+/// A cell runs, and its LM call has not been answered.
+pub fn asking() -> State {
+    going(false)
+}
+
+/// The same, once the answer is recorded.
+pub fn answered() -> State {
+    going(true)
+}
+
+fn going(answered: bool) -> State {
+    let state = session();
+    let seq = state.session.seq;
+    let mut it = Builder { state, seq };
+    let scope = Scope::cell(RunId(6), CellId(5));
+    it.add(
+        scope,
+        EventBody::CellSubmitted {
+            cell_kind: CellKind::Python,
+            source: "qa(question=\"why?\")".into(),
+        },
+    );
+    it.add(
+        scope,
+        EventBody::RunStarted {
+            run_kind: RunKind::Cell,
+            title: "[5]".into(),
+            operation: None,
+            arguments: Value::Null,
+        },
+    );
+    it.add(
+        scope,
+        EventBody::Spans {
+            items: vec![
+                start("6-1", None, "module", "Predict", 500),
+                start("6-2", Some("6-1"), "lm", "demo/demo", 501),
+            ],
+        },
+    );
+    if answered {
+        it.add(scope, exchange("6-2", "why?", "Because."));
+    }
+    it.state
+}
+
+fn exchange(span: &str, question: &str, answer: &str) -> EventBody {
+    let request = json!({"messages": [{"role": "system", "content": "Your input fields are: question"}, {"role": "user", "content": format!("[[ ## question ## ]]\n{question}")}]});
+    let response =
+        json!({"choices": [{"message": {"content": format!("[[ ## answer ## ]]\n{answer}")}}]});
+    EventBody::Exchange(Box::new(Exchange {
+        span: Some(span.into()),
+        profile: "demo".into(),
+        url: "https://demo.invalid/v1/chat/completions".into(),
+        model: "demo/demo".into(),
+        key: format!("k{span}"),
+        occurrence: 0,
+        cacheable: true,
+        request: Document::Text(request.to_string()),
+        response: Document::Text(response.to_string()),
+        headers: Vec::new(),
+        status: 200,
+        error: None,
+        source: AnswerSource::Demo,
+        latency_us: 408_000,
+        input_tokens: 312,
+        output_tokens: 48,
+        cost: Some(0.0012),
+        streamed: false,
+    }))
+}
+
+/// The kernel died with the name `x`, which cell 2 had set.
+pub fn bereaved() -> State {
+    let state = session();
+    let seq = state.session.seq;
+    let mut it = Builder { state, seq };
+    it.add(
+        Scope::NONE,
+        EventBody::WorkerChanged {
+            worker: WorkerReport {
+                worker: 1,
+                role: "kernel".into(),
+                state: WorkerState::Died,
+                pid: 7,
+                detail: "was killed".into(),
+                lost: vec!["qa".into(), "x".into()],
+            },
+        },
+    );
+    it.state
+}
+
 fn made_of(text: &str) -> State {
     let mut it = Builder {
         state: State::default(),
@@ -289,32 +382,7 @@ fn made_of(text: &str) -> State {
             ],
         },
     );
-    let request = json!({"messages": [{"role": "system", "content": "Your input fields are: question"}, {"role": "user", "content": format!("[[ ## question ## ]]\n{text}")}]});
-    let response =
-        json!({"choices": [{"message": {"content": "[[ ## answer ## ]]\nRayleigh scattering"}}]});
-    it.add(
-        run,
-        EventBody::Exchange(Box::new(Exchange {
-            span: Some("1-4".into()),
-            profile: "demo".into(),
-            url: "https://demo.invalid/v1/chat/completions".into(),
-            model: "demo/demo".into(),
-            key: "k".into(),
-            occurrence: 0,
-            cacheable: true,
-            request: Document::Text(request.to_string()),
-            response: Document::Text(response.to_string()),
-            headers: Vec::new(),
-            status: 200,
-            error: None,
-            source: AnswerSource::Demo,
-            latency_us: 408_000,
-            input_tokens: 312,
-            output_tokens: 48,
-            cost: Some(0.0012),
-            streamed: false,
-        })),
-    );
+    it.add(run, exchange("1-4", text, "Rayleigh scattering"));
     it.add(
         run,
         EventBody::Spans {

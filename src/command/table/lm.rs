@@ -68,6 +68,21 @@ pub(super) const ROWS: &[Command] = &[
             Operation("remove_lm"),
         ),
     ),
+    aka(
+        &["lm find"],
+        row(
+            "lm local",
+            Lm,
+            "Looks for LM servers on this machine: Ollama, vLLM, llama.cpp and others.",
+            &[option(
+                "ports",
+                Completer::None,
+                "further ports: [9000, 9001]",
+            )],
+            ":lm local",
+            Operation("find_local_lms"),
+        ),
+    ),
     row(
         "lm test",
         Lm,

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{SESSION, aka, argument, key, row};
+use super::{SESSION, aka, argument, key, row, word};
 use crate::command::Becomes::{Operation, With};
 use crate::command::Group::Session;
 use crate::command::meaning::session;
@@ -64,6 +64,34 @@ pub(super) const ROWS: &[Command] = &[
         ),
     ),
     row(
+        "delete",
+        Session,
+        "Takes a cell out of the notebook.",
+        &[argument(
+            "cell",
+            Shape::Number,
+            true,
+            Completer::None,
+            "number of the cell",
+        )],
+        ":delete 2",
+        Operation("delete_cell"),
+    ),
+    row(
+        "undelete",
+        Session,
+        "Puts a deleted cell back; without a number, the last one.",
+        &[argument(
+            "cell",
+            Shape::Number,
+            false,
+            Completer::None,
+            "number of the cell",
+        )],
+        ":undelete",
+        Operation("restore_cell"),
+    ),
+    row(
         "restart",
         Session,
         "Starts a fresh kernel; registered things are rebuilt.",
@@ -103,6 +131,17 @@ pub(super) const ROWS: &[Command] = &[
                 Operation("list_sessions"),
             ),
         ),
+    ),
+    row(
+        "session compare",
+        Session,
+        "Compares two sessions: versions, numbers, scores, cells.",
+        &[
+            word("left", Completer::Session, "a session"),
+            word("right", Completer::Session, "the other one"),
+        ],
+        ":session compare latest triage",
+        Operation("compare_sessions"),
     ),
     row(
         "session open",

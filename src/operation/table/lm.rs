@@ -90,4 +90,14 @@ pub(super) const ROWS: &[Operation] = &[
             may("answer", Kind::Text, "What it said."),
         ],
     ),
+    core(
+        "find_local_lms",
+        "Looks for LM servers on this machine: Ollama, vLLM, llama.cpp and others on their usual ports.",
+        &[may("ports", Kind::List, "Further ports to ask.")],
+        &[need(
+            "servers",
+            Kind::List,
+            "`{server, port, provider, api_base, models, latency_ms}`, as `configure_lm` takes them.",
+        )],
+    ),
 ];

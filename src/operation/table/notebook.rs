@@ -61,6 +61,16 @@ pub(super) const ROWS: &[Operation] = &[
         &[],
     ),
     core(
+        "restore_cell",
+        "Puts a deleted cell back, with its outputs.",
+        &[may(
+            "cell",
+            Kind::Count,
+            "Its number (default: the one deleted last).",
+        )],
+        &[need("cell", Kind::Count, "Its number.")],
+    ),
+    core(
         "reply_input",
         "Answers a running cell's `input()`.",
         &[need(

@@ -15,6 +15,26 @@ pub(super) const ROWS: &[Operation] = &[
         )],
     ),
     core(
+        "compare_sessions",
+        "Compares two sessions on disk: versions, numbers, scores, cells.",
+        &[
+            need(
+                "left",
+                Kind::Text,
+                "Id, unique beginning of one, name, or `latest`.",
+            ),
+            need("right", Kind::Text, "The other one."),
+        ],
+        &[
+            need("rows", Kind::List, "`{what, left, right}`."),
+            need(
+                "cells",
+                Kind::List,
+                "`{change, left, right, source, changed}`; change is same, outputs, source, removed or added.",
+            ),
+        ],
+    ),
+    core(
         "session_state",
         "Answers the state of the session with its hash.",
         &[],

@@ -9,7 +9,8 @@ use crate::sanitize;
 use crate::session::event::{CellKind, Output, RunStatus};
 use crate::session::state::Cell;
 use crate::theme::{Role, Theme};
-use crate::ui::{code, look, markdown, text};
+use crate::ui::look::{self, Look};
+use crate::ui::{code, markdown, messages, text};
 
 /// Lines shown of one output before it is folded.
 const FOLDED: usize = 40;
@@ -17,6 +18,8 @@ const FOLDED: usize = 40;
 const UNFOLDED: usize = 5_000;
 /// Lines shown of one step of a module before it is folded.
 const STEP: usize = 8;
+/// Lines shown of an answer that is coming.
+const COMING: usize = 8;
 /// Columns before the text.
 pub(crate) const MARGIN: usize = 5;
 
@@ -53,6 +56,19 @@ pub(crate) fn lines(
             line.spans.insert(0, Span::raw(" ".repeat(MARGIN)));
             line
         }));
+    }
+    out
+}
+
+/// The end of what an LM is just saying, below the cell that called it.
+pub(crate) fn coming(text: &str, columns: usize, look: Look<'_>) -> Vec<Line<'static>> {
+    let room = columns.saturating_sub(MARGIN + 2).max(8);
+    let lines = messages::body(text, room, look);
+    let skip = lines.len().saturating_sub(COMING);
+    let mut out: Vec<Line<'static>> = lines.into_iter().skip(skip).collect();
+    for line in &mut out {
+        let mark = format!("{}▏ ", " ".repeat(MARGIN));
+        line.spans.insert(0, look.span(mark, Role::Running));
     }
     out
 }

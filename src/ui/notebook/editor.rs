@@ -7,12 +7,14 @@ use ratatui_textarea::{CursorMove, TextArea};
 use serde_json::{Value, json};
 
 use crate::command;
+use crate::repl::source;
 use crate::session::event::{CellId, CellKind};
 use crate::theme::Role;
+use crate::ui::code::Code;
 use crate::ui::context::{Context, Purpose};
 use crate::ui::keys::Act;
 use crate::ui::look::Look;
-use crate::ui::{code, text};
+use crate::ui::text;
 
 use super::completion::Completion;
 
@@ -27,6 +29,7 @@ pub(crate) struct Editor {
     /// How many cells back the history stands, and what was being written.
     history: Option<(usize, String)>,
     completion: Option<Completion>,
+    code: Code,
 }
 
 impl Editor {
@@ -86,7 +89,7 @@ impl Editor {
             Act::Submit => {
                 let at = self.area.cursor();
                 let at_end = at.0 + 1 == self.area.lines().len();
-                if at_end && code::is_complete(&self.source()) {
+                if at_end && source::is_complete(&self.source()) {
                     self.run(cx);
                 } else {
                     self.newline();
@@ -141,14 +144,14 @@ impl Editor {
         let at = self.area.cursor();
         let line = self.area.lines().get(at.0).cloned().unwrap_or_default();
         let before: String = line.chars().take(at.1).collect();
-        let mut indent: String = line.chars().take_while(|ch| *ch == ' ').collect();
-        if before.trim_end().ends_with([':', '(', '[', '{']) {
-            indent.push_str("    ");
-        } else if before.trim().is_empty() {
-            indent.clear();
-        }
+        let above = self.area.lines().get(..at.0).unwrap_or_default().join("\n");
+        let indent = match before.trim_end().chars().last() {
+            None => 0,
+            Some('(' | '[' | '{') => before.len() - before.trim_start().len() + 4,
+            Some(_) => source::indent_after(&format!("{above}\n{before}")),
+        };
         self.area.insert_newline();
-        self.area.insert_str(indent);
+        self.area.insert_str(" ".repeat(indent));
         self.touched();
     }
 
@@ -251,7 +254,12 @@ impl Editor {
     }
 
     /// Draws it; answers where the cursor is.
-    pub(crate) fn draw(&self, area: Rect, look: Look<'_>, buffer: &mut Buffer) -> Option<Position> {
+    pub(crate) fn draw(
+        &mut self,
+        area: Rect,
+        look: Look<'_>,
+        buffer: &mut Buffer,
+    ) -> Option<Position> {
         let margin = super::cell::MARGIN as u16;
         let room = usize::from(area.width.saturating_sub(margin));
         let at = self.area.cursor();
@@ -290,7 +298,8 @@ impl Editor {
                 look.style(Role::Dim),
             );
         }
-        let lines = code::lines(&self.source(), look.theme);
+        let source = self.source();
+        let lines = self.code.lines(&source, look.theme);
         for (y, line) in lines.iter().skip(top).take(height).enumerate() {
             let clip = Rect {
                 x: area.x + margin,

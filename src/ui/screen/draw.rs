@@ -7,7 +7,9 @@ use ratatui::text::Line;
 use super::{Areas, LEAST, Screen};
 use crate::app::State;
 use crate::theme::Role;
+use crate::ui::keys::Scope;
 use crate::ui::look::Look;
+use crate::ui::overlay::Overlay;
 use crate::ui::{Focus, View, status};
 
 impl Screen {
@@ -33,6 +35,8 @@ impl Screen {
             look.lines(area, &lines, buffer);
             return;
         }
+        let code = !state.session.cells.is_empty();
+        self.coloured = code.then(crate::highlight::is_ready);
         let strip = status::running(state).filter(|_| self.replay.is_none());
         let low = u16::from(strip.is_some() || self.replay.is_some());
         // A long word gets the lines it needs.
@@ -74,9 +78,16 @@ impl Screen {
                 - 1;
             status::progress(progress, run, others, self.now_ms, look, buffer);
         }
-        status::hints(bottom, &self.scopes(), self.toast.as_ref(), look, buffer);
+        let scopes = match &self.overlay {
+            Some(Overlay::Help(_) | Overlay::Palette(_) | Overlay::History(_)) => {
+                vec![Scope::Search]
+            }
+            _ => self.scopes(),
+        };
+        status::hints(bottom, &scopes, self.toast.as_ref(), look, buffer);
         if let Some(at) = cursor
             && self.view == View::Main
+            && self.focus == Focus::Editor
         {
             self.notebook
                 .editor
@@ -106,8 +117,7 @@ impl Screen {
             View::Main => self.draw_main(area, state, look, buffer),
             View::Trace => {
                 self.areas.trace = area;
-                self.trace.draw(area, state, focused, self.focus, buffer);
-                None
+                self.trace.draw(area, state, focused, self.focus, buffer)
             }
             View::Lm => self.lm.draw(area, state, focused, buffer),
             View::Signature => self.signature.draw(area, focused, buffer),
@@ -182,8 +192,9 @@ impl Screen {
         }
         if areas.trace.area() > 0 {
             let focused = matches!(focus, Focus::Trace | Focus::Detail);
-            self.trace
-                .draw(areas.trace, state, Look { focused, ..look }, focus, buffer);
+            let look = Look { focused, ..look };
+            let writing = self.trace.draw(areas.trace, state, look, focus, buffer);
+            cursor = cursor.or(writing);
         }
         cursor
     }

@@ -3,7 +3,6 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Position, Rect};
 use ratatui::text::Line;
-use similar::{ChangeTag, TextDiff};
 
 use super::{ADAPTERS, Part, Row, Signature};
 use crate::theme::Role;
@@ -193,7 +192,9 @@ impl Signature {
         for (at, (role, content)) in self.prompt.iter().enumerate() {
             let before = self.before.get(at).filter(|(_, before)| before != content);
             match before {
-                Some((_, before)) => out.extend(diff(role, before, content, columns, look)),
+                Some((_, before)) => {
+                    out.extend(messages::diff(role, before, content, columns, look));
+                }
                 None => out.extend(messages::lines(role, content, columns, look)),
             }
         }
@@ -211,19 +212,4 @@ impl Signature {
         }
         out
     }
-}
-
-/// A message with what was added and removed since it was saved.
-fn diff(role: &str, before: &str, now: &str, columns: usize, look: Look<'_>) -> Vec<Line<'static>> {
-    let mut out = messages::lines(role, "", columns, look);
-    for change in TextDiff::from_lines(before, now).iter_all_changes() {
-        let (mark, style) = match change.tag() {
-            ChangeTag::Equal => ("  ", Role::Text),
-            ChangeTag::Insert => ("+ ", Role::Added),
-            ChangeTag::Delete => ("- ", Role::Removed),
-        };
-        let line = format!("{mark}{}", change.value().trim_end_matches('\n'));
-        out.extend(text::plain(&line, look.style(style), columns));
-    }
-    out
 }

@@ -1,22 +1,27 @@
-//! One span in tabs: messages, fields, raw bodies, timing.
+//! One span in tabs: messages, fields, raw bodies, timing, what differs from the
+//! call before.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::Line;
 use serde_json::{Value, json};
 
-use crate::session::event::{AnswerSource, Document, Exchange};
+use crate::session::event::{AnswerSource, Document, Exchange, RunId};
 use crate::session::state::{Run, Span};
 use crate::theme::Role;
 use crate::ui::context::{Context, Part, Purpose};
 use crate::ui::input::Action;
 use crate::ui::keys::Act;
 use crate::ui::look::Look;
-use crate::ui::{messages, text};
+use crate::ui::{live, messages, text};
 
-const TABS: [&str; 4] = ["Messages", "Fields", "Raw", "Timing"];
+const TABS: [&str; 5] = ["Messages", "Fields", "Raw", "Timing", "Diff"];
+const DIFF: usize = 4;
+/// Spans and runs looked through for the call before.
+const LOOKED_AT: usize = 2_000;
 /// Bodies kept.
 const KEPT: usize = 64;
 
@@ -41,12 +46,33 @@ pub(crate) struct Seen<'a> {
     pub(crate) span: &'a Span,
     /// The LM span whose messages stand for it, when it has none of its own.
     pub(crate) talk: Option<&'a Span>,
+    /// What its LM is just saying.
+    pub(crate) coming: Option<&'a str>,
+}
+
+/// The LM call before this one: of the same run, else the last of a run before.
+pub(crate) fn before<'a>(
+    runs: &'a BTreeMap<RunId, Arc<Run>>,
+    run: &'a Run,
+    span: &Span,
+) -> Option<&'a Span> {
+    let talks = |it: &&Span| it.kind == span.kind && !it.exchanges.is_empty();
+    let at = run.spans.iter().position(|it| it.id == span.id)?;
+    let same = run.spans.iter().take(at).rev().take(LOOKED_AT);
+    let earlier = runs.range(..run.id).rev().take(50);
+    let earlier = earlier.flat_map(|(_, run)| run.spans.iter().rev().take(LOOKED_AT));
+    same.chain(earlier).map(AsRef::as_ref).find(talks)
 }
 
 impl Detail {
     /// Forgets how far it was scrolled, for another span.
     pub(crate) fn reset(&mut self) {
         self.scroll = None;
+    }
+
+    /// Whether two calls are compared.
+    pub(crate) fn compares(&self) -> bool {
+        self.tab == DIFF
     }
 
     /// Asks for bodies that are not here yet.
@@ -97,6 +123,7 @@ impl Detail {
                 if let Some(seen) = seen {
                     let (lines, _) = self.lines(
                         seen,
+                        None,
                         10_000,
                         Look {
                             theme: &crate::theme::Theme::mono(),
@@ -142,6 +169,7 @@ impl Detail {
         area: Rect,
         run: Option<&Run>,
         seen: Option<Seen<'_>>,
+        before: Option<&Span>,
         look: Look<'_>,
         buffer: &mut Buffer,
     ) {
@@ -165,7 +193,7 @@ impl Detail {
         }
         let columns = usize::from(inner.width);
         let (lines, answer) = match (seen, run) {
-            (Some(seen), _) => self.lines(seen, columns, look),
+            (Some(seen), _) => self.lines(seen, before, columns, look),
             (None, Some(run)) => {
                 let error = run.error.as_ref().map(|error| {
                     crate::ui::notebook::cell::error(error, columns, look.theme, true)
@@ -194,13 +222,67 @@ impl Detail {
     }
 
     /// The lines of the tab, and which of them should be seen first.
-    fn lines(&self, seen: Seen<'_>, columns: usize, look: Look<'_>) -> (Vec<Line<'static>>, usize) {
+    fn lines(
+        &self,
+        seen: Seen<'_>,
+        before: Option<&Span>,
+        columns: usize,
+        look: Look<'_>,
+    ) -> (Vec<Line<'static>>, usize) {
         match self.tab {
             0 => self.messages(seen, columns, look),
             1 => (fields(seen.span, columns, look), 0),
             2 => (self.raw(seen.talk.unwrap_or(seen.span), columns, look), 0),
-            _ => (timing(seen.span, columns, look), 0),
+            3 => (timing(seen.span, columns, look), 0),
+            _ => {
+                let talk = seen.talk.unwrap_or(seen.span);
+                (self.difference(talk, before, columns, look), 0)
+            }
         }
+    }
+
+    /// What was sent and answered, beside the call before.
+    fn difference(
+        &self,
+        talk: &Span,
+        before: Option<&Span>,
+        columns: usize,
+        look: Look<'_>,
+    ) -> Vec<Line<'static>> {
+        let hint = |words: &str| text::plain(words, look.style(Role::Dim), columns);
+        let Some(exchange) = talk.exchanges.last() else {
+            return hint("no LM was called here");
+        };
+        let Some(earlier) = before.and_then(|span| span.exchanges.last()) else {
+            return hint("no call came before this one: there is nothing to compare it with");
+        };
+        let said = |exchange: &Exchange| {
+            let mut out = messages::of_request(self.body(exchange, Part::Request)?);
+            let answers = messages::of_response(self.body(exchange, Part::Response)?);
+            out.extend(answers.into_iter().map(|it| ("answer".to_owned(), it)));
+            Some(out)
+        };
+        let (Some(now), Some(then)) = (said(exchange), said(earlier)) else {
+            return hint("reading…");
+        };
+        let mut out = hint("against the LM call before this one");
+        for at in 0..now.len().max(then.len()) {
+            let empty = (String::new(), String::new());
+            let (new, old) = (
+                now.get(at).unwrap_or(&empty),
+                then.get(at).unwrap_or(&empty),
+            );
+            let role = if new.0.is_empty() { &old.0 } else { &new.0 };
+            if new.1 == old.1 {
+                out.push(Line::styled(
+                    format!("{role}: the same"),
+                    look.style(Role::Dim),
+                ));
+            } else {
+                out.extend(messages::diff(role, &old.1, &new.1, columns, look));
+            }
+        }
+        out
     }
 
     fn body(&self, exchange: &Exchange, part: Part) -> Option<&str> {
@@ -216,6 +298,12 @@ impl Detail {
         look: Look<'_>,
     ) -> (Vec<Line<'static>>, usize) {
         let talk = seen.talk.unwrap_or(seen.span);
+        if let Some(coming) = seen.coming {
+            // The exchange is recorded with its answer: until then its fields tell.
+            let mut out = fields(seen.span, columns, look);
+            out.extend(live::lines(coming, columns, look));
+            return (out, usize::MAX);
+        }
         let Some(exchange) = talk.exchanges.last() else {
             let hint = "no LM was called here yet";
             let mut out = vec![Line::styled(hint, look.style(Role::Dim)), Line::default()];
