@@ -254,6 +254,7 @@ async fn work(
     let mut dirty = false;
     let mut pending: Vec<Input> = vec![Input::StateChanged];
     let mut watch = Watch::default();
+    let mut ticked = Instant::now();
     loop {
         let shown = replay.as_ref().map_or(core.state(), |it| &it.state);
         let clock = screen.wants_clock(shown);
@@ -409,7 +410,9 @@ async fn work(
                 }
                 pending.push(Input::StateChanged);
             }
-            () = tokio::time::sleep(CLOCK), if clock => {
+            // Also where something comes more often than the clock ticks.
+            () = tokio::time::sleep(CLOCK.saturating_sub(ticked.elapsed())), if clock => {
+                ticked = Instant::now();
                 pending.push(Input::Clock(jiff::Timestamp::now().as_millisecond()));
             }
         }

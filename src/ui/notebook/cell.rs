@@ -312,9 +312,10 @@ pub(crate) fn error(
                 theme.name != "mono",
             ));
         } else {
-            out.push(Line::styled(
-                format!("▸ traceback · {n} lines · `o` unfolds"),
+            out.extend(text::plain(
+                &format!("▸ traceback · {n} lines · `o` unfolds"),
                 theme.style(Role::Dim),
+                room,
             ));
         }
     }

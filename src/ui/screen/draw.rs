@@ -200,22 +200,23 @@ impl Screen {
     }
 }
 
-/// Names of the panes that share a narrow screen.
+/// Names of the panes that share a narrow screen, with their keys where there is room.
 fn draw_tabs(area: Rect, focus: Focus, look: Look<'_>, buffer: &mut ratatui::buffer::Buffer) {
-    let tab = |name: &str, on: bool| {
+    let roomy = area.width >= 56;
+    let tab = |name: &str, key: &str, on: bool| {
+        let key = if roomy { key } else { "" };
         if on {
-            look.span(format!(" [{name}] "), Role::Title)
+            look.span(format!(" [{name}{key}] "), Role::Title)
         } else {
-            look.span(format!("  {name}  "), Role::Dim)
+            look.span(format!("  {name}{key}  "), Role::Dim)
         }
     };
+    let notebook = matches!(focus, Focus::Notebook | Focus::Editor);
+    let trace = matches!(focus, Focus::Trace | Focus::Detail);
     let line = Line::from(vec![
-        tab("Explorer Alt-1", focus == Focus::Explorer),
-        tab(
-            "Notebook Alt-2",
-            matches!(focus, Focus::Notebook | Focus::Editor),
-        ),
-        tab("Trace Alt-3", matches!(focus, Focus::Trace | Focus::Detail)),
+        tab("Explorer", " Alt-1", focus == Focus::Explorer),
+        tab("Notebook", " Alt-2", notebook),
+        tab("Trace", " Alt-3", trace),
     ]);
     buffer.set_line(area.x, area.y, &line, area.width);
 }

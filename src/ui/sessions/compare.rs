@@ -14,7 +14,8 @@ use crate::ui::text;
 /// A comparison on show.
 #[derive(Debug)]
 pub(super) struct Comparison {
-    title: String,
+    left: String,
+    right: String,
     rows: Vec<Row>,
     cells: Vec<Cell>,
     scroll: Selection,
@@ -64,7 +65,8 @@ impl Comparison {
             changed: of(cell, "changed"),
         });
         Self {
-            title: format!("{} against {}", of(answer, "left"), of(answer, "right")),
+            left: of(answer, "left"),
+            right: of(answer, "right"),
             rows,
             cells: cells.collect(),
             scroll: Selection::default(),
@@ -78,7 +80,7 @@ impl Comparison {
 
     /// Draws it.
     pub(super) fn draw(&mut self, area: Rect, look: Look<'_>, buffer: &mut Buffer) {
-        let inner = look.pane(&self.title, area, buffer);
+        let inner = look.pane("Two sessions · what differs first · Esc back", area, buffer);
         let lines = self.lines(usize::from(inner.width), look);
         // The selection is the first line: there is nothing to choose here.
         let height = usize::from(inner.height);
@@ -100,8 +102,8 @@ impl Comparison {
         };
         let mut out = vec![Line::from(vec![
             look.span(format!("   {}", text::pad("", name)), Role::Label),
-            look.span(text::pad("marked", side), Role::Label),
-            look.span(text::pad("this one", side), Role::Label),
+            look.span(text::pad(&self.left, side.saturating_sub(1)), Role::Label),
+            look.span(format!(" {}", text::pad(&self.right, side)), Role::Label),
         ])];
         for row in &self.rows {
             let same = row.left == row.right;

@@ -104,12 +104,11 @@ pub(super) fn line(row: Row<'_>, columns: usize, look: Look<'_>) -> Line<'static
         Some(coming) => live::tail(coming, left),
         None => extra(span),
     };
-    // What is cut off tells nothing: the first word whole is better than none.
-    let extra = match extra.split_once(' ') {
-        Some((first, _)) if !failed && text::width(&extra) > left && row.coming.is_none() => {
-            first.to_owned()
-        }
-        _ => extra,
+    // What is cut off tells nothing: fewer words whole are better.
+    let extra = if failed || row.coming.is_some() {
+        extra
+    } else {
+        whole(&extra, left).to_owned()
     };
     let extra = match text::fit(&extra, left) {
         extra if text::width(&extra) < 3 => String::new(),
@@ -133,6 +132,18 @@ pub(super) fn line(row: Row<'_>, columns: usize, look: Look<'_>) -> Line<'static
             if going { Role::Running } else { Role::Dim },
         ),
     ])
+}
+
+/// As much from the beginning as fits without being cut: parts, else the first word.
+fn whole(words: &str, columns: usize) -> &str {
+    let ends = words.rmatch_indices(" · ").map(|(at, _)| at);
+    let first = words.find(' ');
+    let ends = ends.chain(first);
+    std::iter::once(words.len())
+        .chain(ends)
+        .filter_map(|end| words.get(..end))
+        .find(|part| text::width(part) <= columns)
+        .unwrap_or_default()
 }
 
 /// Tokens, cost and cache of an LM span, the error of one that failed.
@@ -181,4 +192,23 @@ fn bar(span: &Span, (begin, end): (u64, u64), room: usize) -> String {
         "▇".repeat(n)
     };
     text::pad(&format!("{}{body}", " ".repeat(first)), room)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_fit_is_left_out_whole() {
+        let words = "312→48 tok · $0.0012 · 2 tries";
+        for (columns, part) in [
+            (40, words),
+            (29, "312→48 tok · $0.0012"),
+            (12, "312→48 tok"),
+            (8, "312→48"),
+            (3, ""),
+        ] {
+            assert_eq!(whole(words, columns), part);
+        }
+    }
 }
