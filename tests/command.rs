@@ -276,7 +276,9 @@ fn completion_knows_what_may_follow() {
     assert_eq!(texts(":eval qa train metric=my"), ["my_metric"]);
     assert_eq!(texts(":run qa qu"), ["question="]);
     assert_eq!(texts(":run Predict a, b -> c b"), ["b="]);
-    assert_eq!(texts(":cot a, b -> c a=1 "), ["lm=", "options=", "b="]);
+    let offered = texts(":cot a, b -> c a=1 ");
+    assert_eq!(offered[..3], ["lm=", "options=", "b="]);
+    assert!(offered.contains(&"temperature=".to_owned()), "{offered:?}");
     assert_eq!(texts(":exec execute_m"), ["execute_module"]);
     assert_eq!(texts(":theme l"), ["light"]);
     assert!(texts(":nonsense x").is_empty());

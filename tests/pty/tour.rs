@@ -53,7 +53,7 @@ fn a_cell_answers_and_its_trace_stands_beside_it() {
     terminal.wait_for("[[ ## question ## ]]").wait_for("1 call");
     // Commands are completed from the one table.
     terminal.send(":mod").send(keys::TAB).wait_for(":modules");
-    terminal.send(keys::ENTER).wait_for("ProgramOfThought");
+    terminal.send(keys::ENTER).wait_for("MultiChainComparison");
 }
 
 /// R47: the signature editor shows the prompt that will be sent, and follows edits.
