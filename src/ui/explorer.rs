@@ -222,7 +222,7 @@ impl Explorer {
                 } else {
                     n.to_string()
                 };
-                let room = columns.saturating_sub(2 + count.len() + 1);
+                let room = columns.saturating_sub(2 + text::width(&count) + 1);
                 return Line::from(vec![
                     look.span(format!("{mark} "), Role::Dim),
                     look.span(text::pad(title, room), Role::Title),

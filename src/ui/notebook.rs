@@ -469,7 +469,8 @@ fn welcome(state: &State, look: Look<'_>) -> Vec<Line<'static>> {
         key("F2", "choose a language model"),
         key("F3", "edit a signature, see its prompt"),
         key("F6", "earlier sessions"),
-        key("Tab", "complete a word; Esc, then Tab: other panes"),
+        key("Tab", "complete a word"),
+        key("Esc Tab", "to the cells and the other panes"),
         key(":help", "all commands; F1 all keys"),
         key("Ctrl-Q", "leave; everything is kept"),
     ]);
