@@ -1,5 +1,6 @@
 """One hooked DSPy for all tests, as in a worker."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -14,8 +15,9 @@ NATIVE = fake_native.install()
 
 
 @pytest.fixture(scope="session", autouse=True)
-def worker():
+def worker(tmp_path_factory):
     """Start as the worker does, but return when `ready` was sent."""
+    os.environ["IPYTHONDIR"] = str(tmp_path_factory.mktemp("ipython"))
     from dspex_worker import start
 
     start.run()
