@@ -184,7 +184,8 @@ pub(crate) fn name_of(key: KeyEvent) -> String {
     if held.contains(KeyModifiers::CONTROL) {
         name.push_str("Ctrl-");
     }
-    if held.contains(KeyModifiers::ALT) {
+    // Esc twice in a hurry comes as Alt-Esc.
+    if held.contains(KeyModifiers::ALT) && key.code != KeyCode::Esc {
         name.push_str("Alt-");
     }
     let named = |name: &'static str| (name.to_owned(), held.contains(KeyModifiers::SHIFT));
@@ -247,5 +248,6 @@ mod tests {
         assert_eq!(key(KeyCode::BackTab, KeyModifiers::SHIFT), "Shift-Tab");
         assert_eq!(key(KeyCode::Char('G'), KeyModifiers::SHIFT), "G");
         assert_eq!(key(KeyCode::Enter, KeyModifiers::ALT), "Alt-Enter");
+        assert_eq!(key(KeyCode::Esc, KeyModifiers::ALT), "Esc");
     }
 }
