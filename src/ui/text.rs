@@ -64,7 +64,10 @@ fn wrap_one(line: &Line<'static>, columns: usize, out: &mut Vec<Line<'static>>) 
     let pieces: Vec<(&str, Style)> = line
         .spans
         .iter()
-        .flat_map(|span| span.content.graphemes(true).map(|it| (it, span.style)))
+        .flat_map(|span| {
+            let style = line.style.patch(span.style);
+            span.content.graphemes(true).map(move |it| (it, style))
+        })
         .collect();
     let mut start = 0;
     while start < pieces.len() {
@@ -228,6 +231,15 @@ mod tests {
             texts(&plain("abcdefghij", Style::new(), 4)),
             ["abcd", "efgh", "ij"]
         );
+    }
+
+    #[test]
+    fn a_line_keeps_its_style_when_it_is_broken() {
+        let red = Style::new().fg(Color::Red);
+        for line in plain("one two three", red, 5) {
+            let shown = line.style.patch(line.spans[0].style);
+            assert_eq!(shown.fg, Some(Color::Red), "{line:?}");
+        }
     }
 
     /// R113: colours pass, everything else is shown.
