@@ -91,7 +91,13 @@ fn servers(result: &Value) -> String {
         lines.push(format!("{} at {}", of("server"), of("api_base")));
         let models = server.get("models").and_then(Value::as_array);
         for model in models.into_iter().flatten() {
-            let add = format!(":lm add {} model={}", of("provider"), short(model));
+            let model = short(model);
+            let model = if model.contains(char::is_whitespace) {
+                format!("{model:?}")
+            } else {
+                model
+            };
+            let add = format!(":lm add {} model={model}", of("provider"));
             lines.push(format!("  {add} api_base={}", of("api_base")));
         }
     }
