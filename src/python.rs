@@ -78,8 +78,8 @@ fn serve(arguments: Arguments) -> Result<i32, String> {
     let (hello, decoder) = reader::greet(&socket, &arguments.python)?;
     embed::check(&arguments.python)?;
     let package = package::place()?;
-    let link = Link::start(socket, &hello)?;
-    reader::start(link, decoder)?;
+    let link = Link::start(socket, &hello, decoder)?;
+    reader::start(link)?;
     embed::initialise(&arguments.python)?;
     let code = embed::run_main(&package.path);
     link.drain();

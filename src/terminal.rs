@@ -3,6 +3,8 @@
 //! Owns raw mode, the alternate screen, mouse, paste and keyboard modes, the
 //! panic hook and the clipboard escape. Knows nothing of what is drawn.
 
+pub mod scheduling;
+
 use std::io::{self, IsTerminal as _, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -109,6 +111,17 @@ impl Guard {
         }
         out.flush()?;
         self.repaint()
+    }
+
+    /// Takes the terminal again if a panic of some task has given it back meanwhile.
+    ///
+    /// # Errors
+    /// When the terminal cannot be set.
+    pub fn retake(&mut self) -> io::Result<()> {
+        if TAKEN.load(Ordering::SeqCst) {
+            return Ok(());
+        }
+        self.enter()
     }
 
     /// Clears the screen, so that the next frame draws all of it. Ratatui's own

@@ -3,6 +3,8 @@
 #[cfg(feature = "worker")]
 mod endings;
 #[cfg(feature = "worker")]
+mod guard;
+#[cfg(feature = "worker")]
 mod tour;
 
 use portable_pty::CommandBuilder;

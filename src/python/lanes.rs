@@ -39,6 +39,8 @@ struct State {
     main: VecDeque<Job>,
     side: VecDeque<Job>,
     run: VecDeque<Job>,
+    /// The side lane's thread sleeps here.
+    side_sleeps: bool,
     /// Ids handed to Python and not yet answered.
     open: Vec<u64>,
     closed: bool,
@@ -65,11 +67,25 @@ impl Lanes {
             if state.closed {
                 return None;
             }
+            state.side_sleeps |= lane == Lane::Side;
             state = self
                 .waiters(lane)
                 .wait(state)
                 .unwrap_or_else(PoisonError::into_inner);
+            state.side_sleeps &= lane != Lane::Side;
         }
+    }
+
+    /// Whether the side lane's next request, or its end, need not be waited for.
+    pub(super) fn side_has_next(&self) -> bool {
+        let state = self.lock();
+        state.closed || !state.side.is_empty()
+    }
+
+    /// Whether the side lane's thread is about to wake for a request.
+    pub(super) fn wakes_side(&self) -> bool {
+        let state = self.lock();
+        state.side_sleeps && !state.side.is_empty()
     }
 
     /// Notes that a request was answered.

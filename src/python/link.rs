@@ -7,13 +7,14 @@ use std::io::Write as _;
 use std::os::unix::net::UnixStream;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use dspex_tui::protocol::codec::{Frames, Sender};
+use dspex_tui::protocol::codec::{Decoder, Frames, Sender};
 use dspex_tui::protocol::message::ParentHello;
 
 use super::gate::Gate;
 use super::interrupt::Interrupts;
 use super::lanes::Lanes;
 use super::process;
+use super::reader::Desk;
 use super::spans::SpanBuffer;
 
 /// The one link of this process.
@@ -34,6 +35,8 @@ pub(super) struct Link {
     pub(super) gate: Gate,
     /// Which cell an interrupt may hit.
     pub(super) interrupts: Interrupts,
+    /// What whoever reads needs.
+    pub(super) desk: Desk,
     /// Spans on their way out.
     pub(super) spans: SpanBuffer,
     sender: Sender,
@@ -43,7 +46,11 @@ pub(super) struct Link {
 
 impl Link {
     /// Takes the socket over and starts the flusher of spans.
-    pub(super) fn start(socket: UnixStream, hello: &ParentHello) -> Result<&'static Self, String> {
+    pub(super) fn start(
+        socket: UnixStream,
+        hello: &ParentHello,
+        decoder: Decoder,
+    ) -> Result<&'static Self, String> {
         let input = socket
             .try_clone()
             .map_err(|error| format!("the socket cannot be shared: {error}"))?;
@@ -54,6 +61,7 @@ impl Link {
             lanes: Lanes::default(),
             gate: Gate::default(),
             interrupts: Interrupts::default(),
+            desk: Desk::new(decoder),
             spans: SpanBuffer::default(),
             sender: Sender::new(&format!("worker-{}", hello.worker)),
             socket: Mutex::new(socket),

@@ -98,7 +98,10 @@ fn wait<'py>(py: Python<'py>, lane: &str) -> PyResult<Option<Job<'py>>> {
         other => return Err(PyValueError::new_err(format!("no lane is called {other}"))),
     };
     let link = link()?;
-    let job = py.detach(|| link.lanes.next(lane));
+    let job = py.detach(|| match lane {
+        Lane::Side => super::reader::next_for_side(link),
+        other => link.lanes.next(other),
+    });
     Ok(job.map(|job| {
         let payload = PyBytes::new(py, &job.payload);
         (job.id, job.operation, payload, job.run, job.cell)

@@ -1,8 +1,14 @@
-//! The thread that reads what the workbench says. It never touches the GIL.
+//! Reading what the workbench says, always without the GIL.
+//!
+//! One thread reads at a time: the side lane's own while it has nothing else to do,
+//! so that a short request wakes one thread and not two; else a thread that does
+//! nothing but read.
 
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use dspex_tui::protocol::VERSION;
 use dspex_tui::protocol::codec::{DecodeError, Decoder, RawMessage, Sender, decode, peek};
@@ -62,9 +68,106 @@ pub(super) fn greet(
     Ok((hello, decoder))
 }
 
-/// Starts reading for good.
-pub(super) fn start(link: &'static Link, decoder: Decoder) -> Result<(), String> {
-    spawn("dspex-reader", move || read(link, decoder))
+/// How long nobody reads after the side lane's thread left to work: less than a wake
+/// of the other thread is worth, and much less than a person notices of an interrupt.
+const GRACE: Duration = Duration::from_micros(200);
+
+/// Where the decoder lies while nobody reads. Whoever has it reads.
+#[derive(Debug)]
+pub(super) struct Desk {
+    state: Mutex<DeskState>,
+    left: Condvar,
+}
+
+#[derive(Debug)]
+struct DeskState {
+    decoder: Option<Decoder>,
+    /// When it was laid here.
+    since: Instant,
+    /// The thread that only reads sleeps until somebody leaves it here.
+    asleep: bool,
+}
+
+impl Desk {
+    /// A desk with the decoder on it.
+    pub(super) fn new(decoder: Decoder) -> Self {
+        let state = DeskState {
+            decoder: Some(decoder),
+            since: Instant::now(),
+            asleep: false,
+        };
+        Self {
+            state: Mutex::new(state),
+            left: Condvar::new(),
+        }
+    }
+
+    fn take(&self) -> Option<Decoder> {
+        self.lock().decoder.take()
+    }
+
+    fn leave(&self, decoder: Decoder) {
+        let mut state = self.lock();
+        state.decoder = Some(decoder);
+        state.since = Instant::now();
+        if state.asleep {
+            self.left.notify_one();
+        }
+    }
+
+    /// Waits until nobody has been reading for a while.
+    fn take_over(&self) -> Decoder {
+        let mut state = self.lock();
+        loop {
+            let waited = state.since.elapsed();
+            if waited >= GRACE
+                && let Some(decoder) = state.decoder.take()
+            {
+                return decoder;
+            }
+            state.asleep = state.decoder.is_none();
+            state = if state.asleep {
+                let woken = self.left.wait(state);
+                woken.unwrap_or_else(PoisonError::into_inner)
+            } else {
+                let rest = GRACE.saturating_sub(waited);
+                let woken = self.left.wait_timeout(state, rest);
+                woken.unwrap_or_else(PoisonError::into_inner).0
+            };
+            state.asleep = false;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, DeskState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Starts the thread that reads when no other does.
+pub(super) fn start(link: &'static Link) -> Result<(), String> {
+    spawn("dspex-reader", move || {
+        loop {
+            let mut decoder = link.desk.take_over();
+            // What came with the introduction.
+            pass_on(link, &mut decoder);
+            // Once woken for a request, the side lane's thread reads on after it.
+            while !link.lanes.wakes_side() {
+                read(link, &mut decoder);
+            }
+            link.desk.leave(decoder);
+        }
+    })
+}
+
+/// The side lane's next request; its thread reads until there is one, if no other does.
+pub(super) fn next_for_side(link: &'static Link) -> Option<Job> {
+    if let Some(mut decoder) = link.desk.take() {
+        while !link.lanes.side_has_next() {
+            read(link, &mut decoder);
+        }
+        link.desk.leave(decoder);
+    }
+    link.lanes.next(Lane::Side)
 }
 
 /// Starts a thread that lives as long as the process.
@@ -76,20 +179,23 @@ pub(super) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<
         .map_err(|error| format!("no thread could be started: {error}"))
 }
 
-fn read(link: &'static Link, mut decoder: Decoder) {
-    loop {
-        while let Some(message) = decoder.next_message() {
-            let (id, done) = match message {
-                Ok(json) => (peek(&json).map_or(0, |(id, _)| id), take(link, &json)),
-                Err(error) => (0, Err(error)),
-            };
-            if let Err(error) = done {
-                let message = error.to_string();
-                link.say(id, &FromWorker::DecodeError { message });
-            }
-        }
-        if !fill(link.input(), &mut decoder) {
-            process::exit_with_group();
+/// Passes on what has arrived, then waits for more.
+fn read(link: &'static Link, decoder: &mut Decoder) {
+    if !fill(link.input(), decoder) {
+        process::exit_with_group();
+    }
+    pass_on(link, decoder);
+}
+
+fn pass_on(link: &'static Link, decoder: &mut Decoder) {
+    while let Some(message) = decoder.next_message() {
+        let (id, done) = match message {
+            Ok(json) => (peek(&json).map_or(0, |(id, _)| id), take(link, &json)),
+            Err(error) => (0, Err(error)),
+        };
+        if let Err(error) = done {
+            let message = error.to_string();
+            link.say(id, &FromWorker::DecodeError { message });
         }
     }
 }

@@ -28,6 +28,10 @@ const CLOCK: Duration = Duration::from_millis(250);
 /// How long a core goes on without a screen for its runs to end.
 const DETACHED: Duration = Duration::from_hours(24);
 
+/// Exit codes a shell gives to SIGHUP and SIGTERM.
+const HUNG_UP: u8 = 129;
+const TERMINATED: u8 = 143;
+
 /// How the screen is to be opened.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
@@ -76,15 +80,28 @@ pub async fn run(mut core: Core, options: Options) -> Result<ExitCode, Operation
     let cannot = |error: std::io::Error| {
         OperationError::internal(format!("the terminal cannot be set: {error}"))
     };
+    // This thread draws, and starts the one that reads keys.
+    terminal::scheduling::run_promptly();
     // Before the terminal is taken: whoever is told to end then gives it back.
     let mut signals = Signals::catch().map_err(cannot)?;
-    let mut guard = Guard::take().map_err(cannot)?;
     let mut screen = Screen::new(theme);
     let mut replay = match &options.replay {
         Some(dir) => Some(Showing::open(dir)?),
         None => None,
     };
-    draw(&mut guard, &mut screen, &core, replay.as_ref()).map_err(cannot)?;
+    let first = Guard::take().and_then(|mut guard| {
+        draw(&mut guard, &mut screen, &core, replay.as_ref())?;
+        Ok(guard)
+    });
+    let mut guard = match first {
+        Ok(guard) => guard,
+        // The window was closed in this very moment.
+        Err(_) if !std::io::stdin().is_terminal() => {
+            core.close().await;
+            return Ok(ExitCode::from(HUNG_UP));
+        }
+        Err(error) => return Err(cannot(error)),
+    };
     // Only now what is slow: the first frame is on the screen.
     if replay.is_none() {
         core.warm_up();
@@ -116,8 +133,8 @@ pub async fn run(mut core: Core, options: Options) -> Result<ExitCode, Operation
     drop(guard);
     let code = match end {
         End::Quit | End::Open(_) => ExitCode::SUCCESS,
-        End::Gone => ExitCode::from(129),
-        End::Terminated => ExitCode::from(143),
+        End::Gone => ExitCode::from(HUNG_UP),
+        End::Terminated => ExitCode::from(TERMINATED),
     };
     if matches!(end, End::Gone) {
         Guard::abandon();
@@ -226,6 +243,7 @@ fn draw(
     let position = replay.map(|it| (it.replay.position() as u64, it.replay.len() as u64));
     screen.set_replay(position);
     let state = replay.map_or(state, |it| &it.state);
+    guard.retake()?;
     // Synchronised: the terminal shows whole frames only.
     crossterm::queue!(
         guard.tui.backend_mut(),

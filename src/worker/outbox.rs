@@ -1,23 +1,43 @@
-//! What goes to a worker: two queues and the task that writes them.
+//! What goes to a worker, written by whoever sends it.
 //!
-//! Interrupts, cancels and LM answers overtake; everything else keeps its
-//! order. A large message goes out one chunk at a time, with a look at the
-//! urgent queue in between (R55, R58).
+//! While nothing waits and the socket has room, no task has to wake for a message.
+//! What does not fit waits in two queues for the task that writes them: interrupts,
+//! cancels and LM answers overtake; everything else keeps its order. A large message
+//! goes out one chunk at a time, with a look at the urgent queue in between (R55, R58).
 
-use std::sync::Arc;
+use std::io::ErrorKind;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::io::AsyncWriteExt as _;
 use tokio::net::unix::OwnedWriteHalf;
 use tokio::sync::mpsc;
 
-use crate::protocol::codec::{CHUNK_ABOVE, Sender};
+use crate::protocol::codec::{CHUNK_ABOVE, Frames, Sender};
 use crate::protocol::message::{Body, LmAnswer, ToWorker};
 
-/// Queues messages for one worker; never blocks. Messages for a dead worker vanish.
+/// Sends messages to one worker; never blocks. Messages for a dead worker vanish.
 #[derive(Debug, Clone)]
 pub(super) struct Outbox {
-    urgent: mpsc::UnboundedSender<(u64, ToWorker)>,
-    ordered: mpsc::UnboundedSender<(u64, ToWorker)>,
+    line: Arc<Line>,
+    urgent: mpsc::UnboundedSender<Piece>,
+    ordered: mpsc::UnboundedSender<Piece>,
+}
+
+/// The socket, and how much waits for it.
+#[derive(Debug)]
+struct Line {
+    socket: OwnedWriteHalf,
+    sender: Sender,
+    /// Pieces in the queues, the one that is being written included. Whoever writes
+    /// without having waited holds this lock meanwhile.
+    waiting: Mutex<usize>,
+}
+
+#[derive(Debug)]
+enum Piece {
+    /// A message.
+    Frames(Frames),
+    /// The end of a frame that did not fit into the socket.
+    Rest(Vec<u8>),
 }
 
 impl Outbox {
@@ -25,23 +45,51 @@ impl Outbox {
     pub(super) fn new(socket: OwnedWriteHalf) -> (Self, impl Future<Output = ()> + Send + 'static) {
         let (urgent, urgent_rx) = mpsc::unbounded_channel();
         let (ordered, ordered_rx) = mpsc::unbounded_channel();
-        let writer = Writer {
+        let line = Arc::new(Line {
             socket,
-            sender: Arc::new(Sender::new("workbench")),
+            sender: Sender::new("workbench"),
+            waiting: Mutex::new(0),
+        });
+        let writer = Writer {
+            line: Arc::clone(&line),
             urgent: urgent_rx,
         };
-        (Self { urgent, ordered }, writer.run(ordered_rx))
+        let outbox = Self {
+            line,
+            urgent,
+            ordered,
+        };
+        (outbox, writer.run(ordered_rx))
     }
 
-    /// Queues a message.
+    /// Sends a message, or queues it.
     pub(super) fn send(&self, id: u64, message: ToWorker) {
-        let queue = if is_urgent(&message) {
+        let mut queue = if is_urgent(&message) {
             &self.urgent
         } else {
             &self.ordered
         };
+        // A message of our own types always has a JSON form.
+        let Ok(mut frames) = self.line.sender.message(id, &message) else {
+            return;
+        };
+        drop(message);
+        let mut waiting = self.line.waiting();
+        let piece = if *waiting > 0 || frames.is_chunked() {
+            Piece::Frames(frames)
+        } else {
+            match frames.next().and_then(|frame| self.line.put(frame)) {
+                Some(rest) => Piece::Rest(rest),
+                None => return,
+            }
+        };
+        if matches!(piece, Piece::Rest(_)) {
+            // Whatever comes now comes behind it.
+            queue = &self.urgent;
+        }
+        *waiting += 1;
         // The writer ends with the worker; its death is told elsewhere.
-        let _ = queue.send((id, message));
+        let _ = queue.send(piece);
     }
 }
 
@@ -60,51 +108,88 @@ fn is_urgent(message: &ToWorker) -> bool {
     }
 }
 
+impl Line {
+    fn waiting(&self) -> MutexGuard<'_, usize> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes what the socket takes now; what is left of the frame otherwise.
+    fn put(&self, mut frame: Vec<u8>) -> Option<Vec<u8>> {
+        let written = match self.socket.try_write(&frame) {
+            Ok(written) => written,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
+            // The worker is gone.
+            Err(_) => return None,
+        };
+        frame.drain(..written);
+        (!frame.is_empty()).then_some(frame)
+    }
+
+    async fn write_all(&self, mut bytes: &[u8]) -> std::io::Result<()> {
+        while !bytes.is_empty() {
+            self.socket.writable().await?;
+            match self.socket.try_write(bytes) {
+                Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
 struct Writer {
-    socket: OwnedWriteHalf,
-    sender: Arc<Sender>,
-    urgent: mpsc::UnboundedReceiver<(u64, ToWorker)>,
+    line: Arc<Line>,
+    urgent: mpsc::UnboundedReceiver<Piece>,
 }
 
 impl Writer {
-    async fn run(mut self, mut ordered: mpsc::UnboundedReceiver<(u64, ToWorker)>) {
+    async fn run(mut self, mut ordered: mpsc::UnboundedReceiver<Piece>) {
         loop {
-            let (id, message) = tokio::select! {
+            let piece = tokio::select! {
                 biased;
                 Some(next) = self.urgent.recv() => next,
                 Some(next) = ordered.recv() => next,
                 else => return,
             };
-            if self.write(id, message).await.is_err() {
+            if self.write(piece).await.is_err() {
                 return;
             }
         }
     }
 
-    async fn write(&mut self, id: u64, message: ToWorker) -> std::io::Result<()> {
-        // A message of our own types always has a JSON form.
-        let Ok(frames) = self.sender.message(id, &message) else {
-            return Ok(());
-        };
-        drop(message);
-        if !frames.is_chunked() {
-            return self.write_frames(frames).await;
-        }
-        for frame in frames {
-            self.socket.write_all(&frame).await?;
-            while let Ok((id, message)) = self.urgent.try_recv() {
-                if let Ok(frames) = self.sender.message(id, &message) {
-                    self.write_frames(frames).await?;
+    async fn write(&mut self, piece: Piece) -> std::io::Result<()> {
+        match piece {
+            Piece::Frames(frames) if frames.is_chunked() => {
+                for frame in frames {
+                    self.line.write_all(&frame).await?;
+                    while let Ok(piece) = self.urgent.try_recv() {
+                        self.write_whole(piece).await?;
+                        self.done();
+                    }
                 }
             }
+            piece => self.write_whole(piece).await?,
         }
+        self.done();
         Ok(())
     }
 
-    async fn write_frames(&mut self, frames: impl Iterator<Item = Vec<u8>>) -> std::io::Result<()> {
-        for frame in frames {
-            self.socket.write_all(&frame).await?;
+    async fn write_whole(&self, piece: Piece) -> std::io::Result<()> {
+        match piece {
+            Piece::Rest(rest) => self.line.write_all(&rest).await,
+            Piece::Frames(frames) => {
+                for frame in frames {
+                    self.line.write_all(&frame).await?;
+                }
+                Ok(())
+            }
         }
-        Ok(())
+    }
+
+    /// One piece less waits.
+    fn done(&self) {
+        let mut waiting = self.line.waiting();
+        *waiting = waiting.saturating_sub(1);
     }
 }

@@ -22,7 +22,7 @@ fn open(home: &Home) -> Terminal {
 
 /// Every mode is off at the end of the bytes.
 #[track_caller]
-fn assert_restored(terminal: &Terminal) {
+pub(super) fn assert_restored(terminal: &Terminal) {
     let output = String::from_utf8_lossy(&terminal.output).into_owned();
     for (what, undo) in UNDONE {
         let set = undo.replace(['l', 'h'], if undo.ends_with('l') { "h" } else { "l" });
@@ -69,6 +69,17 @@ fn sighup_restores_the_terminal_and_says_so() {
 fn a_closed_window_ends_an_idle_workbench() {
     let home = Home::new();
     let mut terminal = open(&home);
+    terminal.hang_up();
+    assert_eq!(terminal.wait_exit().exit_code(), 129);
+}
+
+/// So does one that is closed before its first frame, whichever step it meets.
+#[test]
+fn a_window_closed_at_the_start_is_told_as_such() {
+    let home = Home::new();
+    let mut terminal = Terminal::dspex(&home, &[], 100, 30);
+    // The first bytes are those that take the terminal.
+    terminal.wait_until("the alternate screen", vt100::Screen::alternate_screen);
     terminal.hang_up();
     assert_eq!(terminal.wait_exit().exit_code(), 129);
 }

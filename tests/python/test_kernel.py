@@ -1,5 +1,7 @@
 """Cells."""
 
+import re
+
 import pytest
 
 
@@ -87,3 +89,28 @@ def test_restore(call, cell):
     result = call("restore", {"programs": [program["result"]], "datasets": []}, lm=False)["result"]
     assert result == {"restored": ["keep"], "failed": []}
     assert cell("keep.signature.instructions")["status"] == "ok"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def f(n):\n    return f(n + 1)\nf(0)",
+        "def f(n):\n    return g(n + 1)\ndef g(n):\n    return f(n + 1)\nf(0)",
+        "try:\n    f(0)\nexcept RecursionError as first:\n    raise ValueError('told') from first",
+    ],
+)
+def test_endless_recursion_is_counted_and_not_drawn(cell, monkeypatch, source):
+    """A recursion without end costs a handful of frames, and says how many it left out."""
+    import inspect
+
+    looked_up = []
+    real = inspect.getmodule
+    monkeypatch.setattr(inspect, "getmodule", lambda *a: (looked_up.append(a), real(*a))[1])
+    cell("def f(n):\n    return f(n + 1)")
+    error = cell(source)["error"]
+    assert error["type"] in ("RecursionError", "ValueError")
+    shown = "\n".join(error["traceback"])
+    times = [int(n) for n in re.findall(r"\((\d+) times\)", shown)]
+    assert sum(times) > 900, shown
+    assert "RecursionError" in shown and len(error["traceback"]) < 100
+    assert len(looked_up) < 200

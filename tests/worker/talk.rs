@@ -6,6 +6,8 @@ use dspex_tui::protocol::message::Lane;
 use dspex_tui::worker::WorkerEvent;
 use serde_json::{Value, json};
 
+use crate::support::PATIENCE;
+
 use super::bench::{Bench, Told, cell, environment, options};
 
 #[tokio::test]
@@ -42,6 +44,50 @@ async fn answers_come_back_to_whoever_asked() {
         .unwrap()
         .unwrap_err();
     assert_eq!(refused.kind, "unknown_operation");
+    bench.supervisor.shutdown().await;
+}
+
+/// The side lane's thread reads the socket while it is idle: whatever it does then,
+/// somebody else goes on reading, also with more requests behind it.
+#[tokio::test]
+async fn a_long_side_request_keeps_nobody_waiting() {
+    let mut bench = Bench::start(options());
+    for n in 0..3 {
+        assert_eq!(bench.echo(json!(n)).await.unwrap(), json!(n));
+    }
+    let source = "import threading\ngo = threading.Event()\nsay('waits')\ngo.wait()";
+    let waiting = bench.send(cell(1, source, Lane::Side));
+    bench.said("waits").await;
+    let behind = bench.send(super::bench::request("echo", Lane::Side, json!("behind")));
+    for number in [2, 3] {
+        let answer = bench.cell(number, "result = go.is_set()").await.unwrap();
+        assert_eq!(answer.unwrap()["value"], false);
+    }
+    let released = bench.send(cell(4, "go.set()", Lane::Run));
+    assert_eq!(released.await.unwrap().unwrap()["status"], "ok");
+    assert_eq!(waiting.await.unwrap().unwrap()["status"], "ok");
+    assert_eq!(behind.await.unwrap().unwrap(), "behind");
+    bench.supervisor.shutdown().await;
+}
+
+/// What does not fit into the socket at once arrives in order, behind what waits.
+#[tokio::test]
+async fn requests_keep_their_order_when_the_socket_is_full() {
+    let bench = Bench::start(options());
+    bench.supervisor.kernel_ready().await.unwrap();
+    let filler = "x".repeat(100_000);
+    let mut asked = Vec::new();
+    for n in 1..200 {
+        let source = format!("result = order = [*globals().get('order', []), {n}]\n# {filler}");
+        let mut request = Box::pin(bench.supervisor.request(cell(n, &source, Lane::Main)));
+        // The first poll sends it.
+        assert!(futures_util::poll!(&mut request).is_pending());
+        asked.push(request);
+    }
+    let answers = tokio::time::timeout(PATIENCE, futures_util::future::join_all(asked)).await;
+    let answers = answers.unwrap();
+    let last = answers.last().unwrap().as_ref().unwrap();
+    assert_eq!(last["value"], json!((1..200).collect::<Vec<_>>()));
     bench.supervisor.shutdown().await;
 }
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from .. import errors, serialize
 from . import input as user_input
-from . import streams
+from . import streams, tracebacks
 from .loop import KernelLoop
 
 _shell: Any = None
@@ -133,14 +133,10 @@ def _make() -> Any:
             filename: Any = None,
             running_compiled_code: bool = False,
         ) -> Any:
-            # IPython draws the frames once more for its history.
-            if isinstance(exception, (KeyboardInterrupt, asyncio.CancelledError)):
-                name = type(exception).__name__
-                return {"ename": name, "evalue": str(exception), "traceback": [name]}
-            inherited: Any = super()
-            return inherited._format_exception_for_storage(
-                exception, filename, running_compiled_code
-            )
+            # IPython would draw the frames once more, for a history that is not kept.
+            name = type(exception).__name__
+            frames = list(self.last_traceback or [name])
+            return {"ename": name, "evalue": str(exception), "traceback": frames}
 
         def enable_gui(self, gui: Any = None) -> None:
             pass
@@ -166,6 +162,7 @@ def _make() -> Any:
     config.IPCompleter.use_jedi = False
     shell: Any = Shell.instance(config=config)
     shell.loop_runner = KernelLoop().run
+    tracebacks.shorten(shell.InteractiveTB)
     # Cells are about DSPy: it is there without an import, and not listed as a name.
     dspy = importlib.import_module("dspy")
     shell.user_ns["dspy"] = dspy
