@@ -39,8 +39,12 @@ struct State {
     main: VecDeque<Job>,
     side: VecDeque<Job>,
     run: VecDeque<Job>,
-    /// The side lane's thread sleeps here.
-    side_sleeps: bool,
+    /// Threads that sleep here, a lane each: nobody else need be woken.
+    asleep: [usize; 3],
+    /// The side lane's thread was woken, and will read on after its request.
+    woke_side: bool,
+    /// Somebody waits for the last answer.
+    draining: bool,
     /// Ids handed to Python and not yet answered.
     open: Vec<u64>,
     closed: bool,
@@ -51,8 +55,11 @@ impl Lanes {
     pub(super) fn push(&self, lane: Lane, job: Job) {
         let mut state = self.lock();
         state.queue(lane).push_back(job);
-        drop(state);
-        self.waiters(lane).notify_one();
+        if *state.asleep(lane) > 0 {
+            state.woke_side |= lane == Lane::Side;
+            drop(state);
+            self.waiters(lane).notify_one();
+        }
     }
 
     /// The next request of a lane; waits for it. `None` at shutdown, once the
@@ -67,12 +74,12 @@ impl Lanes {
             if state.closed {
                 return None;
             }
-            state.side_sleeps |= lane == Lane::Side;
+            *state.asleep(lane) += 1;
             state = self
                 .waiters(lane)
                 .wait(state)
                 .unwrap_or_else(PoisonError::into_inner);
-            state.side_sleeps &= lane != Lane::Side;
+            *state.asleep(lane) -= 1;
         }
     }
 
@@ -82,17 +89,16 @@ impl Lanes {
         state.closed || !state.side.is_empty()
     }
 
-    /// Whether the side lane's thread is about to wake for a request.
-    pub(super) fn wakes_side(&self) -> bool {
-        let state = self.lock();
-        state.side_sleeps && !state.side.is_empty()
+    /// Whether the side lane's thread was woken for a request since this was asked.
+    pub(super) fn woke_side(&self) -> bool {
+        std::mem::take(&mut self.lock().woke_side)
     }
 
     /// Notes that a request was answered.
     pub(super) fn answered(&self, id: u64) {
         let mut state = self.lock();
         state.open.retain(|open| *open != id);
-        if state.open.is_empty() {
+        if state.draining && state.open.is_empty() {
             self.answered.notify_all();
         }
     }
@@ -109,6 +115,7 @@ impl Lanes {
     pub(super) fn wait_answered(&self) {
         let deadline = Instant::now() + LAST_ANSWERS;
         let mut state = self.lock();
+        state.draining = true;
         while !state.open.is_empty() {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -136,6 +143,15 @@ impl Lanes {
 }
 
 impl State {
+    fn asleep(&mut self, lane: Lane) -> &mut usize {
+        let [main, side, run] = &mut self.asleep;
+        match lane {
+            Lane::Main => main,
+            Lane::Side => side,
+            Lane::Run => run,
+        }
+    }
+
     fn queue(&mut self, lane: Lane) -> &mut VecDeque<Job> {
         match lane {
             Lane::Main => &mut self.main,

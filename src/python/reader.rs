@@ -151,7 +151,7 @@ pub(super) fn start(link: &'static Link) -> Result<(), String> {
             // What came with the introduction.
             pass_on(link, &mut decoder);
             // Once woken for a request, the side lane's thread reads on after it.
-            while !link.lanes.wakes_side() {
+            while !link.lanes.woke_side() {
                 read(link, &mut decoder);
             }
             link.desk.leave(decoder);

@@ -84,13 +84,11 @@ fn a_window_closed_at_the_start_is_told_as_such() {
     assert_eq!(terminal.wait_exit().exit_code(), 129);
 }
 
-/// `Ctrl-Z` gives the terminal to the shell; `fg` takes it again and draws anew.
-#[test]
-fn suspending_and_coming_back() {
-    let home = Home::new();
+/// The workbench with a cell half typed, suspended in a shell.
+fn suspended(home: &Home) -> Terminal {
     let mut shell = portable_pty::CommandBuilder::new("bash");
     shell.args(["--norc", "--noprofile", "-i"]);
-    let mut terminal = Terminal::start(&home, shell, 100, 30);
+    let mut terminal = Terminal::start(home, shell, 100, 30);
     let program = crate::support::workbench();
     terminal
         .send("PS1='shell> '")
@@ -106,6 +104,14 @@ fn suspending_and_coming_back() {
     terminal.wait_for("Stopped");
     assert!(!terminal.emulator().alternate_screen());
     terminal
+}
+
+/// `Ctrl-Z` gives the terminal to the shell; `fg` takes it again and draws anew.
+#[test]
+fn suspending_and_coming_back() {
+    let home = Home::new();
+    let mut terminal = suspended(&home);
+    terminal
         .send("stty -a")
         .send(keys::ENTER)
         .wait_for(" icanon");
@@ -113,6 +119,18 @@ fn suspending_and_coming_back() {
     terminal.wait_for("x = 41").wait_for("F1 help");
     terminal.send(keys::CTRL_Q).wait_for("shell> ");
     assert!(!terminal.emulator().alternate_screen());
+}
+
+/// A key typed before the first frame after `fg` counts.
+#[test]
+fn a_key_typed_while_coming_back_is_not_lost() {
+    let home = Home::new();
+    let mut terminal = suspended(&home);
+    terminal.send("fg").send(keys::ENTER);
+    terminal.wait_until("the alternate screen", vt100::Screen::alternate_screen);
+    terminal.send(keys::CTRL_Q);
+    terminal.wait_until("the shell's screen", |screen| !screen.alternate_screen());
+    terminal.wait_for("shell> ");
 }
 
 /// D8: with the window closed a run goes on; a second workbench follows it live,
