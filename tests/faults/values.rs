@@ -1,5 +1,7 @@
 //! Floods, giants and hostile objects.
 
+use std::fmt::Write as _;
+
 use dspex_tui::session::event::Output;
 
 use super::*;
@@ -36,9 +38,10 @@ fn a_flood_of_prints_is_recorded_whole() {
             _ => None,
         })
         .collect();
-    let expected: String = (0..30_000)
-        .map(|n| format!("line {n:05} {}\n", "x".repeat(80)))
-        .collect();
+    let mut expected = String::new();
+    for n in 0..30_000 {
+        writeln!(expected, "line {n:05} {}", "x".repeat(80)).unwrap();
+    }
     assert!(texts.concat() == expected, "lines are lost or out of order");
     println!(
         "30000 lines in {} events, the workbench had {peak} MiB at most",
