@@ -60,7 +60,7 @@ fn prepare(home: &Home, stub: &StubLm) {
         json!({"operation": "create_program", "arguments": {"name": "qa", "module": "Predict", "signature": "question -> answer"}}),
         json!({"operation": "load_dataset", "arguments": {"name": "data", "rows": rows, "inputs": ["question"]}}),
     ];
-    let input: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    let input = lines.map(|line| line.to_string()).join("\n") + "\n";
     let outcome = home.dspex_with_input(&["exec", "--jsonl", "--new", "compile"], &input);
     for line in outcome.success().lines() {
         let answer: Value = serde_json::from_str(line).unwrap();
