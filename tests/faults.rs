@@ -13,11 +13,16 @@ use serde_json::{Value, json};
 
 use crate::support::{Home, PATIENCE, workbench};
 
+mod alterations;
 mod disk;
 mod keys;
+mod neighbours;
 mod paying;
 mod replay;
+mod scripts;
 mod together;
+mod trials;
+mod values;
 mod workbench_death;
 mod worker_death;
 
@@ -130,6 +135,11 @@ impl Exec {
         let result = self.done("run_cell", json!({"source": source}));
         assert_eq!(result["status"], "error", "{result}");
         result["cell"].as_u64().unwrap()
+    }
+
+    /// Its own process id.
+    fn pid(&self) -> i32 {
+        i32::try_from(self.child.id()).unwrap()
     }
 
     /// The kernel's process id; a kernel must be there.

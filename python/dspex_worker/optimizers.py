@@ -115,12 +115,8 @@ def _shown(example: Any, fields: dict[str, Any]) -> str:
     return ", ".join(str(serialize.short(fields[name], 80)) for name in labels)
 
 
-def bootstrap(
-    program: Any, data: list[Any], metric: Any, run: int | None, options: dict[str, Any]
-) -> Any:
-    """`BootstrapFewShot` with progress; a compiled copy of the program."""
-    import dspy
-
+def check_options(options: dict[str, Any]) -> None:
+    """Refuse an option that is unknown or no number, before any call is paid for."""
     known = {
         "max_bootstrapped_demos",
         "max_labeled_demos",
@@ -139,6 +135,15 @@ def bootstrap(
         value = options[name]
         if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0:
             raise Refusal("invalid_option", f"`{name}` must be a number, not {value!r}")
+
+
+def bootstrap(
+    program: Any, data: list[Any], metric: Any, run: int | None, options: dict[str, Any]
+) -> Any:
+    """`BootstrapFewShot` with progress; a compiled copy of the program."""
+    import dspy
+
+    check_options(options)
     wanted = int(options.get("max_bootstrapped_demos", 4))
     found = 0
 

@@ -35,6 +35,7 @@ pub(super) fn begin(state: &mut State, line: &str, reply: Reply) -> Vec<Effect> 
             operation,
             arguments,
         }) => {
+            state.commands += 1;
             effects.push(Effect::Command {
                 cell,
                 operation,
@@ -67,12 +68,14 @@ pub(super) fn begin(state: &mut State, line: &str, reply: Reply) -> Vec<Effect> 
 
 /// Records how it ended.
 pub(super) fn end(
+    state: &mut State,
     cell: CellId,
     operation: &str,
     result: OperationResult,
     duration_ms: f64,
     reply: Reply,
 ) -> Vec<Effect> {
+    state.commands = state.commands.saturating_sub(1);
     let output = match &result {
         Ok(answer) => operation::find(operation)
             .ok()

@@ -80,6 +80,8 @@ pub struct State {
     pub input: Option<InputWanted>,
     /// Requests the kernel has not answered.
     pub pending: HashMap<u64, Pending>,
+    /// `:commands` whose end is not recorded yet.
+    pub commands: usize,
     /// A front end asked to end.
     pub stopping: bool,
     /// Where calls go; asked only for what it knows without waiting.
@@ -174,9 +176,9 @@ impl State {
         self.issued.tickets
     }
 
-    /// Whether a run is going on that closing would cut off.
+    /// Whether a run or a `:command` is going on that closing would cut off.
     pub fn busy(&self) -> bool {
-        self.pending.values().any(|pending| pending.run.is_some())
+        self.commands > 0 || self.pending.values().any(|pending| pending.run.is_some())
     }
 
     /// The cell that is running: the one handed over first.

@@ -43,7 +43,7 @@ pub fn update(state: &mut State, message: Message) -> Vec<Effect> {
             result,
             duration_ms,
             reply,
-        } => command_cell::end(cell, &operation, result, duration_ms, reply),
+        } => command_cell::end(state, cell, &operation, result, duration_ms, reply),
         Message::InputWanted(wanted) => {
             state.input = Some(wanted);
             Vec::new()

@@ -114,3 +114,49 @@ def test_endless_recursion_is_counted_and_not_drawn(cell, monkeypatch, source):
     assert sum(times) > 900, shown
     assert "RecursionError" in shown and len(error["traceback"]) < 100
     assert len(looked_up) < 200
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("b'x' * 2**28", "… (268435456 bytes in all)"),
+        ("'é\\n' * 100_000", "… (200000 characters in all)"),
+        ("[list(range(1000))] * 1000", "… (the rest is left out)"),
+        ("{n: b'x' * 1000 for n in range(900)}", "… (the rest is left out)"),
+    ],
+)
+def test_a_giant_is_shown_in_part(cell, native, source, said):
+    """R57: of a value too big to show only the beginning is made."""
+    import tracemalloc
+
+    cell("giant = " + source)
+    tracemalloc.start()
+    assert cell("giant")["status"] == "ok"
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    shown = native.outputs()[-1]["data"]["text/plain"]
+    assert 40_000 < len(shown) <= 50_000 and shown.endswith(said), shown[-100:]
+    assert peak < 20_000_000, peak
+
+
+def test_values_are_shown_as_ever(cell, native):
+    """Of what is not too big, everything is shown, in IPython's own layout."""
+    for source, shown in [
+        ("'a\\nb'", r"'a\nb'"),
+        ("type('Text', (str,), {'__repr__': lambda self: 'mine'})('x' * 90_000)", "mine"),
+        ("[b'x', bytearray(b'y')]", "[b'x', bytearray(b'y')]"),
+        ("list(range(1002))[-2:]", "[1000, 1001]"),
+    ]:
+        assert cell(source)["status"] == "ok"
+        assert native.outputs()[-1]["data"]["text/plain"] == shown
+
+
+def test_a_lost_stream_is_put_back(cell, native):
+    """R59: a cell that takes `sys.stdout` away does not silence those after it."""
+    cell("import sys\nsys.stdout = None")
+    assert cell("print('heard')")["status"] == "ok"
+    assert text(native) == "heard\n"
+    cell("import io\nmine, sys.stdout = sys.stdout, io.StringIO()")
+    assert cell("print('mine')\nkept, sys.stdout = sys.stdout, mine")["status"] == "ok"
+    cell("print(kept.getvalue().strip())")
+    assert text(native) == "heard\nmine\n"

@@ -18,15 +18,13 @@ from typing import Any
 
 from .. import errors, serialize
 from . import input as user_input
-from . import streams, tracebacks
+from . import preview, streams, tracebacks
 from .loop import KernelLoop
 
 _shell: Any = None
 # IPython shortens what stands before it to `~` where it can.
 _OURS = f"{os.sep}{__name__.partition('.')[0]}{os.sep}"
 PREDICTION = "application/vnd.dspex.prediction+json"
-# Most characters of a result's text that are shown and recorded.
-MAX_REPR = 50_000
 
 
 def prepare() -> None:
@@ -128,15 +126,12 @@ def _make() -> Any:
             super().showtraceback(*args, **kwargs)
 
         def _format_exception_for_storage(
-            self,
-            exception: BaseException,
-            filename: Any = None,
-            running_compiled_code: bool = False,
+            self, exception: BaseException, *_: Any, **__: Any
         ) -> Any:
             # IPython would draw the frames once more, for a history that is not kept.
             name = type(exception).__name__
             frames = list(self.last_traceback or [name])
-            return {"ename": name, "evalue": str(exception), "traceback": frames}
+            return {"ename": name, "evalue": errors.first_line(exception), "traceback": frames}
 
         def enable_gui(self, gui: Any = None) -> None:
             pass
@@ -167,6 +162,7 @@ def _make() -> Any:
     dspy = importlib.import_module("dspy")
     shell.user_ns["dspy"] = dspy
     shell.user_ns_hidden["dspy"] = dspy
+    preview.install(shell)
     with contextlib.suppress(Exception):
         shell.display_formatter.active_types = list(shell.display_formatter.format_types)
     return shell
@@ -180,8 +176,9 @@ def _bundle(data: Any) -> dict[str, Any]:
             out[str(mime)] = base64.b64encode(value).decode()
         else:
             # Nobody reads more of a repr; images and prints keep their length.
-            if str(mime) == "text/plain" and isinstance(value, str) and len(value) > MAX_REPR:
-                value = f"{value[:MAX_REPR]}… ({len(value) - MAX_REPR} characters left out)"
+            if str(mime) == "text/plain" and isinstance(value, str) and len(value) > preview.MOST:
+                left = len(value) - preview.MOST
+                value = f"{value[: preview.MOST]}… ({left} characters left out)"
             out[str(mime)] = serialize.plain(value)
     out.setdefault("text/plain", "")
     return out

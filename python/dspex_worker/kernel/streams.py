@@ -95,11 +95,22 @@ class CellStream(io.TextIOBase):
         return True
 
 
+_installed: dict[str, CellStream] = {}
+
+
 def install() -> None:
     """Put both streams in place."""
     if not isinstance(sys.stdout, CellStream):
         sys.stdout = CellStream(sys.__stdout__ or sys.stdout, stderr=False)
         sys.stderr = CellStream(sys.__stderr__ or sys.stderr, stderr=True)
+        _installed.update(stdout=sys.stdout, stderr=sys.stderr)
+
+
+def mend() -> None:
+    """Put a stream back where a cell left nothing that can be written to."""
+    for name, stream in _installed.items():
+        if not callable(getattr(getattr(sys, name, None), "write", None)):
+            setattr(sys, name, stream)
 
 
 def flush() -> None:

@@ -21,6 +21,7 @@ def run_cell(arguments: dict[str, Any], job: Job) -> dict[str, Any]:
     source = str(arguments.get("source") or "")
     kernel = shell.get()
     kernel.last_traceback = []
+    streams.mend()
     if arguments.get("file"):
         _stand_in(str(arguments["file"]), arguments.get("argv"), kernel)
     _dspex.cell_began(job.cell or 0, job.run or 0)

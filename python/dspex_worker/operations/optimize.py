@@ -36,6 +36,7 @@ def optimize_prompt(arguments: dict[str, Any], job: Job) -> dict[str, Any]:
     program, data, metric = subject(arguments, key)
     options = dict(arguments.get("options") or {})
     holdout = options.pop("holdout", arguments.get("holdout", 0.5))
+    optimizers.check_options(options)
     if arguments.get("valset") is not None:
         train, held_out = data, datasets.examples(arguments["valset"])
     else:

@@ -14,6 +14,7 @@ use crate::protocol::VERSION;
 use crate::protocol::codec::{DecodeError, Decoder, decode, peek};
 use crate::protocol::error::{ErrorClass, OperationError, Strategy};
 use crate::protocol::message::{FromWorker, WorkerHello};
+use crate::session::event::{CellId, Output, RunId};
 use crate::worker::host::{Host, LmReply, WorkerEvent};
 use crate::worker::outbox::Outbox;
 use crate::worker::pipes::Pipe;
@@ -21,6 +22,9 @@ use crate::worker::process::{Death, Process, Signaller};
 
 /// How long a worker may live on after its socket was closed.
 const AFTER_HANGUP: Duration = Duration::from_secs(1);
+
+/// Most printed text that is passed on at once, bytes.
+const MOST_PRINTED: usize = 64 * 1024;
 
 pub(super) struct Listener {
     number: u32,
@@ -33,12 +37,22 @@ pub(super) struct Listener {
     stderr: Pipe,
     ended: oneshot::Receiver<Death>,
     decoder: Decoder,
+    /// Printed text of the messages taken so far, on its way to the host.
+    printed: Option<Printed>,
     hello: Option<WorkerHello>,
     /// When it must have come further; `None` once it is ready.
     deadline: Option<Instant>,
     ready_deadline: Instant,
     /// Why we ended it ourselves.
     verdict: Option<OperationError>,
+}
+
+/// Text that one cell printed to one stream.
+struct Printed {
+    cell: CellId,
+    run: RunId,
+    stderr: bool,
+    text: String,
 }
 
 impl Listener {
@@ -63,6 +77,7 @@ impl Listener {
             stderr: pipe(process.stderr)?,
             ended: process.ended,
             decoder: Decoder::default(),
+            printed: None,
             hello: None,
             deadline: Some(Instant::now() + launch.hello_deadline),
             ready_deadline: Instant::now() + launch.ready_deadline,
@@ -137,10 +152,39 @@ impl Listener {
                 Err(error) => {
                     self.not_understood(None, &error.to_string());
                     if let DecodeError::TooLarge(_) = error {
-                        return self.out_of_step();
+                        self.out_of_step();
+                        break;
                     }
                 }
             }
+        }
+        self.pass_printed_on();
+    }
+
+    /// Takes printed text in. What was read at once is passed on at once: a flood of
+    /// lines is not a flood of events, and nothing waits for more to come.
+    fn print(&mut self, new: Printed) {
+        if let Some(held) = &mut self.printed
+            && (held.cell, held.run, held.stderr) == (new.cell, new.run, new.stderr)
+            && held.text.len() + new.text.len() <= MOST_PRINTED
+        {
+            return held.text.push_str(&new.text);
+        }
+        self.pass_printed_on();
+        self.printed = Some(new);
+    }
+
+    fn pass_printed_on(&mut self) {
+        if let Some(printed) = self.printed.take() {
+            let event = WorkerEvent::CellOutput {
+                cell: printed.cell,
+                run: printed.run,
+                output: Output::Stream {
+                    stderr: printed.stderr,
+                    text: printed.text,
+                },
+            };
+            self.host.event(self.number, event);
         }
     }
 
@@ -160,6 +204,22 @@ impl Listener {
 
     fn take(&mut self, id: u64, message: FromWorker) {
         let number = self.number;
+        let message = match message {
+            FromWorker::CellOutput {
+                cell,
+                run,
+                output: Output::Stream { stderr, text },
+            } => {
+                return self.print(Printed {
+                    cell,
+                    run,
+                    stderr,
+                    text,
+                });
+            }
+            other => other,
+        };
+        self.pass_printed_on();
         let event = match message {
             FromWorker::Hello(hello) => return self.greet(hello),
             FromWorker::Ready(ready) => {
