@@ -32,10 +32,11 @@ fn carry_package() -> std::io::Result<()> {
             let path = entry?.path();
             if path.is_dir() {
                 folders.push(path);
-            } else if path
-                .extension()
-                .is_some_and(|extension| ["py", "json", "jsonl"].iter().any(|it| extension == *it))
-            {
+            } else if path.extension().is_some_and(|extension| {
+                ["py", "js", "json", "jsonl"]
+                    .iter()
+                    .any(|it| extension == *it)
+            }) {
                 files.push(path);
             }
         }

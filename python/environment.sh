@@ -134,6 +134,9 @@ fetch_sandbox() {
   say "fetching Pyodide for sandboxed interpreters"
   if DENO_TLS_CA_STORE=${DENO_TLS_CA_STORE:-system,mozilla} DENO_DIR=$venv/deno timeout 300 "$venv/bin/deno" cache --quiet --no-config --no-lock "$pyodide" 2>"$venv/deno.log"; then
     echo "$pyodide" >"$venv/sandbox-tried"
+    # A sandbox starts ten times as quickly from its memory as it is after a start.
+    (cd "$here" && DENO_DIR=$venv/deno PYTHONDONTWRITEBYTECODE=1 "$venv/bin/python" -m dspex_worker.sandbox.deno >/dev/null 2>>"$venv/deno.log") ||
+      say "no snapshot of Pyodide could be made; the first sandbox will start slowly"
   else
     echo failed >"$venv/sandbox-tried"
     say "Pyodide could not be fetched; only sandboxed interpreters need it. Type 'make sandbox' to try again. ($(tail -n1 "$venv/deno.log"))"

@@ -115,6 +115,8 @@ pub enum Shape {
     Pairs,
     /// The rest of the line, as JSON.
     Json,
+    /// Everything after the options that stand first, as it stands, lines and all.
+    Code,
 }
 
 /// What can be offered for an argument.

@@ -22,6 +22,8 @@ mod package;
 mod process;
 #[path = "python/reader.rs"]
 mod reader;
+#[path = "python/sandbox.rs"]
+mod sandbox;
 #[path = "python/scan.rs"]
 mod scan;
 #[path = "python/spans.rs"]
@@ -46,6 +48,14 @@ struct Arguments {
 
 /// Runs the worker to its end.
 pub fn run() -> ExitCode {
+    if std::env::args_os()
+        .nth(1)
+        .is_some_and(|word| word == "--sandbox")
+    {
+        let reason = sandbox::become_program(std::env::args_os().skip(2));
+        let _ = writeln!(std::io::stderr(), "{reason}");
+        return ExitCode::from(CANNOT_START);
+    }
     let mut words = std::env::args().skip(1);
     match (words.next().as_deref(), words.next(), words.next()) {
         (Some("--python-version"), None, None) => {

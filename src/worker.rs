@@ -11,6 +11,7 @@ mod host;
 mod outbox;
 mod pipes;
 mod process;
+mod scratch;
 mod supervisor;
 
 pub use connection::{Launch, Worker};

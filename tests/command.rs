@@ -123,7 +123,7 @@ fn every_operation_is_reachable() {
     }
 }
 
-/// R23: `generate` takes its prompt as it stands.
+/// R23: `generate` takes its prompt as it stands, `sandbox` its code.
 #[test]
 fn lines_become_operations() {
     let expected = [
@@ -175,6 +175,16 @@ fn lines_become_operations() {
             ":optimize qa train max_bootstrapped_demos=2",
             "optimize_prompt",
             json!({"program": "qa", "dataset": "train", "options": {"max_bootstrapped_demos": 2}}),
+        ),
+        (
+            ":sandbox timeout=5 x=1; print('it''s', x==1)",
+            "execute_code",
+            json!({"timeout": 5, "code": "x=1; print('it''s', x==1)"}),
+        ),
+        (
+            ":sandbox\nfor i in range(3):\n    print(i)\n",
+            "execute_code",
+            json!({"code": "for i in range(3):\n    print(i)"}),
         ),
         (
             ":data load trivia",

@@ -19,6 +19,7 @@ mod keys;
 mod neighbours;
 mod paying;
 mod replay;
+mod sandbox;
 mod scripts;
 mod together;
 mod trials;

@@ -10,6 +10,7 @@ mod library;
 mod lives;
 mod modules;
 mod refusals;
+mod sandbox;
 mod scripts;
 mod trace;
 

@@ -9,14 +9,13 @@ from __future__ import annotations
 import functools
 import importlib.util
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
 from .errors import Refusal, near_matches
+from .sandbox import deno
 
 Entry = dict[str, Any]
-_SANDBOXED = ("ProgramOfThought", "CodeAct", "RLM", "Flex")
 _NUMPY = ("KNN", "Embeddings")
 _KINDS = {
     "int": "a whole number",
@@ -157,15 +156,20 @@ def _as_it_stands(row: Entry) -> Entry:
     }
     shown = {**row, "options": options}
     missing = _missing(row["name"])
-    if missing:
+    if missing and "fallback" in options:
+        shown.update(reason=f"answers without running code here: {missing}")
+    elif missing:
         shown.update(status="unavailable", reason=missing)
     return shown
 
 
 def _missing(name: str) -> str:
     """What a module needs that is not installed; empty if nothing."""
-    if name in _SANDBOXED and not (_installed("deno") or shutil.which("deno")):
-        return "it runs code in deno; install it with `%pip install deno`"
+    if any(option["name"] == "interpreter" for option in entries()[name]["options"]):
+        try:
+            deno.runtime()
+        except deno.Unavailable as error:
+            return str(error)
     if name in _NUMPY and not _installed("numpy"):
         return "it needs numpy; install it with `%pip install numpy`"
     return ""

@@ -13,6 +13,7 @@ import dspy
 from . import composed, library, lms
 from .errors import Refusal, one_line, unknown
 from .kernel import shell
+from .sandbox import choice, fallback
 
 _COMPOSED: dict[str, Callable[[Any, dict[str, Any]], Any]] = {
     "BestOfN": lambda signature, options: composed.rewarded("BestOfN", signature, options, make),
@@ -77,7 +78,13 @@ def make(name: str, signature: Any, options: dict[str, Any]) -> Any:
         given["tools"] = tools_of(given.get("tools") or [])
     if "sub_lm" in given:
         given["sub_lm"] = _lm(given["sub_lm"])
-    return construct(getattr(dspy, plain), [signature], given)
+    cls = getattr(dspy, plain)
+    if any(option["name"] == "interpreter" for option in library.entries()[plain]["options"]):
+        factory = given["interpreter_factory"] = choice.take(given, shell.namespace())
+        choice.warm_up(factory)
+        if given.pop("fallback", True):
+            cls = fallback.CLASSES.get(plain, cls)
+    return construct(cls, [signature], given)
 
 
 def tools_of(given: Any) -> list[Any]:

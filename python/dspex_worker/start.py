@@ -34,6 +34,10 @@ def run() -> None:
     dspy.configure_cache(enable_disk_cache=False, enable_memory_cache=False)
     dspy.configure(max_history_size=100, max_trace_size=1000)
     tracing = trace.install()
+    # After tracing: its methods are wrapped as they are defined.
+    from .sandbox import interpreter
+
+    interpreter.install()
     door = transport.install()
     pricing.install()
     type_adapters.install()

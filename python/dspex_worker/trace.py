@@ -18,6 +18,7 @@ import _dspex
 
 from . import recording, scope, serialize
 from .errors import one_line
+from .sandbox.account import CodeRun
 
 _counter = itertools.count(1)
 _MARK = "_dspex_wrapped"
@@ -83,7 +84,8 @@ def _make_wrapper(active: Any, get_start: Any, get_end: Any) -> Callable[[Any], 
     def begin(fn: Any, instance: Any, args: Any, kwargs: Any) -> tuple[Any, ...]:
         parent = active.get()
         run = scope.run()
-        if run is not None and is_cancelled(run):
+        # What a cancelled run has opened is still to be closed.
+        if run is not None and is_cancelled(run) and fn.__name__ != "shutdown":
             raise _dspex.RunCancelled("the run was cancelled")
         span = f"{worker}-{run or 0}-{next(_counter)}"
         kind, name = describe(instance, fn)
@@ -91,7 +93,10 @@ def _make_wrapper(active: Any, get_start: Any, get_end: Any) -> Callable[[Any], 
         if kind in ("module", "tool"):
             inputs = serialize.dumps_flat(_small_inputs(args, kwargs))
         elif kind == "interpreter":
-            recording.code_began(span, args, kwargs)
+            if fn.__name__ == "execute":
+                recording.code_began(span, args, kwargs)
+                if args:
+                    inputs = serialize.dumps_flat({"code": serialize.short(args[0], 4000)})
         elif kind == "lm":
             own = getattr(instance, "kwargs", None) or {}
             rollout = kwargs.get("rollout_id", own.get("rollout_id"))
@@ -118,11 +123,14 @@ def _make_wrapper(active: Any, get_start: Any, get_end: Any) -> Callable[[Any], 
         active.set(parent)
         if kind == "lm":
             _lm_calls.pop(span, None)
-        elif kind == "interpreter":
-            recording.code_ended(span, result, error)
         outputs = None
         if error is None and kind in ("module", "tool", "evaluate"):
             outputs = serialize.dumps_flat(_small_outputs(result))
+        elif kind == "interpreter" and fn.__name__ == "execute":
+            facts = _code_facts(instance)
+            recording.code_ended(span, result, error, facts)
+            short = {key: serialize.short(value, 4000) for key, value in facts.items()}
+            outputs = serialize.dumps_flat(short)
         span_end(span, outputs, None if error is None else one_line(error))
         for callback in users:
             try:
@@ -226,6 +234,8 @@ def _describer() -> Callable[[Any, Any], tuple[str, str]]:
             return kind, str(getattr(instance, "model", None) or cls.__name__)
         if named:
             return kind, str(getattr(instance, "name", None) or cls.__name__)
+        if kind == "interpreter":
+            return kind, f"{getattr(cls, 'label', cls.__name__)} {fn.__name__}"
         return kind, cls.__name__
 
     return describe
@@ -243,6 +253,14 @@ def _small_outputs(result: Any) -> dict[str, Any]:
         score = getattr(result, "score", None)
         return {"result": serialize.short(score if score is not None else result)}
     return {key: serialize.short(value) for key, value in fields.items() if key != "results"}
+
+
+def _code_facts(interpreter: Any) -> dict[str, Any]:
+    """What a piece of code did, also where it failed; nothing of interpreters not ours."""
+    last: Any = getattr(interpreter, "last", None)
+    told: dict[str, Any] = last.plain() if isinstance(last, CodeRun) else {}
+    told.pop("code", None)
+    return told
 
 
 def _walk(wrap: Any, stock: Any, codes: set[types.CodeType]) -> int:

@@ -2,6 +2,7 @@
 //!
 //! Owns the plain words; screens may show the JSON beside it in their own way.
 
+mod code;
 pub mod prediction;
 
 use serde_json::{Map, Value};
@@ -58,6 +59,7 @@ pub fn plain(operation: &str, result: &Value) -> String {
         "create_program" => program(result),
         "load_dataset" => dataset(result),
         "test_lm" => test(result),
+        "execute_code" => code::plain(result),
         "validate_inputs" => problems(result),
         "list_lms" => table(result.get("lms"), &["name", "model"]),
         "list_programs" => {

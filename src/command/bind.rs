@@ -68,7 +68,7 @@ impl Binder<'_> {
     fn run(&mut self) -> Result<(), OperationError> {
         let rest = match self.json_tail()? {
             Some(before) => before,
-            None => self.rest.len(),
+            None => self.code_tail().unwrap_or(self.rest.len()),
         };
         let text = &self.rest[..rest];
         let words = words::split(text).map_err(|open| {
@@ -97,6 +97,33 @@ impl Binder<'_> {
             .map_err(|error| self.invalid(format!("`{}` is not JSON: {error}", argument.name)))?;
         self.arguments.insert(argument.name.to_owned(), value);
         Ok(Some(start))
+    }
+
+    /// Takes a [`Shape::Code`] argument, which begins after the options that
+    /// stand first; answers where it starts. Code is full of quotes and of
+    /// `name=value`, so it is no matter for words.
+    fn code_tail(&mut self) -> Option<usize> {
+        let argument = self.of(Shape::Code)?;
+        let is_option = |key: &str| {
+            let mut all = self.command.arguments.iter();
+            all.any(|one| one.shape == Shape::Option && one.name == key)
+        };
+        let mut at = 0;
+        while let Some(word) = words::first(self.rest, at)
+            && word.key.as_deref().is_some_and(is_option)
+        {
+            at = word.end;
+        }
+        let code = self.rest.get(at..)?;
+        // A first line's indent is that of the others.
+        let code = code
+            .trim_start_matches([' ', '\t'])
+            .trim_start_matches('\n')
+            .trim_end();
+        if !code.is_empty() {
+            self.arguments.insert(argument.name.to_owned(), code.into());
+        }
+        Some(at)
     }
 
     fn bind_plain(&mut self, words: &[Word]) -> Result<(), OperationError> {

@@ -109,7 +109,7 @@ fn positional(command: &'static Command, plain: usize) -> Option<&'static Argume
             Shape::Word | Shape::Number => left -= 1,
             // A name is one word; a signature written out is nobody's to complete.
             Shape::Text => return (left == 0).then_some(argument),
-            Shape::Option | Shape::Pairs | Shape::Json => {}
+            Shape::Option | Shape::Pairs | Shape::Json | Shape::Code => {}
         }
     }
     None

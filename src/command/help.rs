@@ -43,7 +43,9 @@ pub fn usage(command: &Command) -> String {
     let mut text = format!(":{}", command.name);
     for argument in command.arguments {
         let written = match argument.shape {
-            Shape::Word | Shape::Number | Shape::Text | Shape::Json => argument.name.to_owned(),
+            Shape::Word | Shape::Number | Shape::Text | Shape::Json | Shape::Code => {
+                argument.name.to_owned()
+            }
             Shape::Option => format!("{}=…", argument.name),
             Shape::Pairs => "key=value…".to_owned(),
         };

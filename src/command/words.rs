@@ -41,6 +41,11 @@ pub fn split(text: &str) -> Result<Vec<Word>, Unclosed> {
     Ok(words)
 }
 
+/// The first word of `text` from `at` on, if there is a whole one.
+pub(super) fn first(text: &str, at: usize) -> Option<Word> {
+    read(text, next_start(text, at)?).ok()
+}
+
 fn next_start(text: &str, at: usize) -> Option<usize> {
     let rest = text.get(at..)?;
     let blank = rest.find(|ch: char| !ch.is_whitespace())?;

@@ -168,6 +168,8 @@ fn live_and_reap(
     if started.send(Ok(process)).is_err() {
         let _ = child.kill();
     }
+    // What an earlier crash of the whole workbench left.
+    super::scratch::sweep();
     // Wait without reaping, so that the id stays taken until nobody can use it.
     while let Err(nix::errno::Errno::EINTR) =
         waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT)
@@ -178,6 +180,7 @@ fn live_and_reap(
     *alive = None;
     let status = child.wait();
     drop(alive);
+    super::scratch::sweep();
     let _ = ended.send(match status {
         Ok(status) => Death::of(status),
         Err(error) => Death::lost(&error.to_string()),

@@ -21,6 +21,7 @@ _FAMILIES = {
     "signature": ("create_signature", "parse_signature", "render_prompt", "validate_inputs"),
     "module": ("list_dspy_modules", "execute_module", "generate"),
     "program": ("create_program", "execute_program"),
+    "sandbox": ("execute_code",),
     "data": ("load_dataset", "evaluate_pipeline"),
     "optimize": ("bootstrap_examples", "optimize_prompt"),
     "health": ("echo", "health_check", "price", "test_lm"),

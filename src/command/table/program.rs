@@ -186,4 +186,21 @@ pub(super) const ROWS: &[Command] = &[
             Operation("generate"),
         ),
     ),
+    row(
+        "sandbox",
+        Program,
+        "Runs Python code in the sandbox; what follows the options is the code, lines and all.",
+        &[
+            option("timeout", Completer::None, "seconds it may take"),
+            option("memory_mb", Completer::None, "megabytes it may take"),
+            option(
+                "interpreter",
+                Completer::None,
+                "`sandbox`, `local` (unsafe) or a factory of a cell",
+            ),
+            argument("code", Shape::Code, true, Completer::None, "the code"),
+        ],
+        ":sandbox timeout=5 sum(range(10))",
+        Operation("execute_code"),
+    ),
 ];

@@ -84,6 +84,66 @@ pub(super) const ROWS: &[Operation] = &[
         ],
         &[],
     ),
+    run(
+        "execute_code",
+        "Runs Python code in the sandbox: limited in time and memory, no network, no files but its own.",
+        RunKind::Operation,
+        &[
+            need(
+                "code",
+                Kind::Text,
+                "The code; its last expression is the result.",
+            ),
+            may("timeout", Kind::Number, "Seconds it may take (default 30)."),
+            may(
+                "memory_mb",
+                Kind::Count,
+                "Megabytes it may take (default 1024).",
+            ),
+            may(
+                "restricted_modules",
+                Kind::Names,
+                "Further modules it may not import.",
+            ),
+            may(
+                "variables",
+                Kind::Object,
+                "Values it finds under these names.",
+            ),
+            may(
+                "files",
+                Kind::Object,
+                "Texts it finds as files of these names.",
+            ),
+            may(
+                "interpreter",
+                Kind::Text,
+                "`sandbox` (default), `local` (unsafe: this machine's Python), or a factory of a cell.",
+            ),
+        ],
+        &[
+            need(
+                "status",
+                Kind::OneOf(&[
+                    "ok",
+                    "failed",
+                    "timeout",
+                    "memory",
+                    "denied",
+                    "output",
+                    "crash",
+                    "cancelled",
+                ]),
+                "How it ended.",
+            ),
+            need("result", Kind::Any, "Value of the last expression."),
+            need("stdout", Kind::Text, "What it printed."),
+            need("stderr", Kind::Text, "What it printed there."),
+            may("error", Kind::Text, "Why it did not end well."),
+            may("files", Kind::List, "What it wrote: `{name, size, text}`."),
+            may("unsafe", Kind::Bool, "Whether it ran outside of a sandbox."),
+        ],
+    ),
     open(run(
         "generate",
         "Answers a prompt: `Predict` over `prompt -> answer` unless told otherwise.",

@@ -1,0 +1,101 @@
+//! The worker is killed while generated code runs.
+
+use std::path::{Path, PathBuf};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::*;
+
+/// A sandbox process and its working folder on this machine.
+#[derive(Debug)]
+struct Sandbox {
+    pid: i32,
+    folder: PathBuf,
+}
+
+impl Sandbox {
+    fn is_gone(&self) -> bool {
+        let status = std::fs::read_to_string(format!("/proc/{}/stat", self.pid));
+        let dead = status.map_or(true, |status| status.contains(") Z "));
+        dead && !self.folder.exists()
+    }
+}
+
+/// The sandboxes that a worker has started.
+fn sandboxes_of(worker: i32) -> Vec<Sandbox> {
+    let processes = Path::new("/proc").read_dir().unwrap().flatten();
+    let numbers = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    let found = numbers.filter_map(|pid| {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let parent = status.rsplit_once(") ")?.1.split(' ').nth(1)?.parse();
+        let words = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).ok()?;
+        let folder = words
+            .split('\0')
+            .find_map(|word| word.strip_prefix("--dspex-folder="))?;
+        (parent == Ok(worker)).then(|| Sandbox {
+            pid,
+            folder: folder.into(),
+        })
+    });
+    found.collect()
+}
+
+/// R119, R121: with the worker killed under it, code that never ends is ended, its
+/// folder is removed, and the next worker runs code as before.
+#[test]
+fn a_killed_worker_leaves_no_sandbox() {
+    let home = Home::new();
+    let mut exec = Exec::start(&home, &["--new", "boxed"]);
+    exec.cell("1");
+    let kernel = exec.kernel_pid();
+    let deaf = "open('begun', 'w').close()\nwhile True:\n    try:\n        while True: pass\n    except BaseException: pass";
+    exec.submit("execute_code", &json!({"code": deaf, "timeout": 600}));
+    let begun = || {
+        let all = sandboxes_of(kernel);
+        all.iter().any(|one| one.folder.join("begun").exists())
+    };
+    assert!(comes_true(PATIENCE, begun), "the code never ran");
+    let sandboxes = sandboxes_of(kernel);
+    kill(Pid::from_raw(kernel), Signal::SIGKILL).unwrap();
+    let died = exec.answer();
+    assert_eq!(died["error"]["class"], "process_crashed", "{died}");
+    let gone = || sandboxes.iter().all(Sandbox::is_gone);
+    assert!(comes_true(PATIENCE, gone), "{sandboxes:?}");
+    let again = exec.done("execute_code", json!({"code": "6 * 7"}));
+    assert_eq!(again["result"], 42, "{again}");
+    exec.close();
+}
+
+/// R119, R121: with the whole workbench killed, the code ends too, and what it left
+/// is removed at the next start.
+#[test]
+fn a_killed_workbench_leaves_no_sandbox() {
+    let home = Home::new();
+    let mut exec = Exec::start(&home, &["--new", "boxed"]);
+    exec.cell("1");
+    let kernel = exec.kernel_pid();
+    exec.submit(
+        "execute_code",
+        &json!({"code": "open('begun', 'w').close()\nwhile True: pass", "timeout": 600}),
+    );
+    let begun = || {
+        let all = sandboxes_of(kernel);
+        all.iter().any(|one| one.folder.join("begun").exists())
+    };
+    assert!(comes_true(PATIENCE, begun), "the code never ran");
+    let sandboxes = sandboxes_of(kernel);
+    exec.kill();
+    let _ = kill(Pid::from_raw(kernel), Signal::SIGKILL);
+    let ended = |one: &Sandbox| {
+        let status = std::fs::read_to_string(format!("/proc/{}/stat", one.pid));
+        status.map_or(true, |status| status.contains(") Z "))
+    };
+    assert!(comes_true(PATIENCE, || sandboxes.iter().all(ended)));
+    let mut exec = Exec::start(&home, &["--new", "after"]);
+    exec.cell("1");
+    assert!(comes_true(PATIENCE, || sandboxes
+        .iter()
+        .all(Sandbox::is_gone)));
+    exec.close();
+}
