@@ -8,6 +8,7 @@ mod command_cell;
 pub mod core;
 mod effect;
 mod host;
+mod jobs;
 mod outcome;
 pub mod present;
 mod requests;

@@ -5,6 +5,7 @@
 //! missed. Figures of a debug build mean nothing, and the table says so.
 
 mod kernel;
+mod pools;
 mod screen;
 mod scripts;
 mod store;
@@ -77,7 +78,7 @@ pub async fn run(
     if !json {
         let _ = writeln!(out, "{}", heading());
     }
-    for group in ["screen", "worker", "calls", "interrupt", "store"] {
+    for group in ["screen", "worker", "calls", "pools", "interrupt", "store"] {
         if !wanted.is_empty() && !wanted.iter().any(|w| group.contains(w.as_str())) {
             continue;
         }
@@ -85,6 +86,7 @@ pub async fn run(
             "screen" => screen::measure(&bench),
             "worker" => kernel::worker(&bench).await,
             "calls" => kernel::calls(&bench).await,
+            "pools" => pools::measure(&bench).await,
             "interrupt" => kernel::interrupt(&bench).await,
             _ => store::measure(&bench).await,
         };

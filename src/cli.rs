@@ -57,6 +57,20 @@ pub struct Common {
     /// Inject a fault into LM calls, for example `status=429:0.3` or `latency=200ms`.
     #[arg(long, global = true, value_name = "FAULT")]
     pub fault: Vec<String>,
+    /// Most worker processes for programs and evaluations (default: one a core,
+    /// at most 4; 0 for `exec` and scripts: the kernel carries them out).
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=64))]
+    pub workers: Option<u8>,
+    /// Most worker processes for optimizers, which get their own (default 2; 0 as above).
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=64))]
+    pub optimizers: Option<u8>,
+    /// Replace a worker (never the kernel) that holds more than this (default 2048).
+    #[arg(long, global = true, value_name = "MB", value_parser = clap::value_parser!(u64).range(128..))]
+    pub worker_memory: Option<u64>,
+    /// Serve `/health` and Prometheus `/metrics` at this loopback address, for
+    /// example `127.0.0.1:9464`, while the workbench, the REPL or `exec --jsonl` runs.
+    #[arg(long, global = true, value_name = "ADDRESS")]
+    pub monitor: Option<std::net::SocketAddr>,
     /// Theme of the screen: `dark`, `light`, or a file.
     #[arg(long, global = true, value_name = "THEME")]
     pub theme: Option<String>,

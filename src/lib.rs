@@ -13,6 +13,7 @@ pub mod doctor;
 pub mod gateway;
 pub mod highlight;
 pub mod logging;
+pub mod monitor;
 pub mod operation;
 pub mod paths;
 pub mod protocol;

@@ -42,6 +42,9 @@ pub enum Route {
     Kernel(Lane),
     /// The kernel, on this lane, recorded as a run of this kind.
     Run(Lane, RunKind),
+    /// A worker of a pool (the kernel, where there is no pool or what it needs
+    /// cannot leave the kernel), recorded as a run of this kind.
+    Job(RunKind),
 }
 
 /// One argument, or one member of a result.

@@ -1,7 +1,7 @@
 //! The parent's side of worker processes: find Python, spawn, talk, supervise.
 //!
 //! [`environment`] finds Python and the worker binary, [`Worker`] is one
-//! process and its connection, [`Supervisor`] keeps a kernel and a warm standby
+//! process and its connection, [`Supervisor`] keeps a kernel, a warm standby and [`pool`]s
 //! alive. What workers say goes to a [`Host`], which the core implements: this
 //! room knows neither sessions nor LMs.
 
@@ -10,6 +10,7 @@ pub mod environment;
 mod host;
 mod outbox;
 mod pipes;
+mod pool;
 mod process;
 mod scratch;
 mod supervisor;
@@ -17,5 +18,7 @@ mod supervisor;
 pub use connection::{Launch, Worker};
 pub use environment::PythonEnvironment;
 pub use host::{Host, LmReply, WorkerEvent};
+pub(crate) use pool::resident_mb;
+pub use pool::{MemberHealth, PoolHealth, PoolOptions, PoolRole, PoolsOptions};
 pub use process::Death;
-pub use supervisor::{Intensity, Supervisor, SupervisorOptions};
+pub use supervisor::{Intensity, Lease, Supervisor, SupervisorOptions, Wanted};

@@ -5,6 +5,7 @@
 
 mod cells;
 mod interrupts;
+mod jobs;
 mod learning;
 mod library;
 mod lives;

@@ -5,4 +5,5 @@ mod calls;
 mod interrupts;
 mod lives;
 mod orphans;
+mod pools;
 mod talk;

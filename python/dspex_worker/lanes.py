@@ -11,7 +11,7 @@ from typing import Any
 
 import _dspex
 
-from . import errors, link, scope, serialize
+from . import errors, link, scope, serialize, shipping
 from .operations import registry
 
 _MOST_RUN_THREADS = 64
@@ -71,7 +71,7 @@ def carry_out(job: tuple[int, str, bytes, int | None, int | None]) -> None:
     number, operation, payload, run, cell = job
     try:
         request: dict[str, Any] = serialize.loads(payload)
-        with scope.of(run, cell):
+        with scope.of(run, cell), shipping.around(request):
             result = registry.call(operation, request)
         link.answer(number, result)
     except BaseException as error:

@@ -46,9 +46,18 @@ def check(name: str) -> None:
 
 
 def evaluate(
-    program: Any, data: list[Any], metric: Any, threads: int, run: int | None, candidate: int = 0
+    program: Any,
+    data: list[Any],
+    metric: Any,
+    threads: int,
+    run: int | None,
+    candidate: int = 0,
+    offset: int = 0,
 ) -> dict[str, Any]:
-    """Score a program on examples; a row each, in order, told as they come."""
+    """Score a program on examples; a row each, in order, told as they come.
+
+    The first example has the index `offset`: these may be a part of more.
+    """
     import dspy
 
     rows: list[dict[str, Any] | None] = [None] * len(data)
@@ -69,7 +78,7 @@ def evaluate(
             error = one_line(raised)
         fields = {} if prediction is None else serialize.result(prediction)
         rows[index] = {
-            "index": index,
+            "index": offset + index,
             "example": serialize.fields_of(example),
             "prediction": fields,
             "score": score,
@@ -80,7 +89,7 @@ def evaluate(
             run,
             "example",
             candidate=candidate,
-            index=index,
+            index=offset + index,
             score=score,
             prediction=shown,
             error=error,
@@ -193,6 +202,9 @@ def optimize(
     name = str(definition.get("name") or "program")
     version = int(definition.get("version") or 1)
     new = programs.describe(compiled, name, definition if definition.get("modules") else None)
+    if new.get("unportable"):
+        # Its class stays in the notebook; what was learned does not have to.
+        new["state"] = programs.state_of(compiled)
     new.update(
         {
             "version": version + 1,

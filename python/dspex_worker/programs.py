@@ -9,7 +9,7 @@ from typing import Any
 
 import dspy
 
-from . import library, modules, serialize, signatures
+from . import library, modules, serialize, shipping, signatures
 from .errors import Refusal, unknown
 from .kernel import shell
 from .protocol import ProgramDef
@@ -97,12 +97,15 @@ def get(program: Any) -> Any:
     if program.get("unportable"):
         found = shell.namespace().get(str(program.get("name")))
         if isinstance(found, dspy.Module):
-            return found
+            return with_state(found, program.get("state"))
         raise Refusal(
             "stale_program",
             f"`{program.get('name')}` is not in the kernel: {program['unportable']}",
             hint="run the cell that defines it again",
         )
+    if shipping.mentioned(program):
+        # Its tools may have been defined anew since it was built.
+        return build(program)
     key = serialize.dumps(program)
     with _lock:
         found = _live.get(key)
@@ -117,6 +120,15 @@ def get(program: Any) -> Any:
     for old in gone:
         modules.clean_up(old)
     return found
+
+
+def with_state(program: Any, state: Any) -> Any:
+    """A copy of a program of the notebook as an optimizer left it; itself without a state."""
+    if not state:
+        return program
+    copied = program.deepcopy()
+    copied.load_state(state)
+    return copied
 
 
 def build(program: Any) -> Any:

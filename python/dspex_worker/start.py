@@ -29,7 +29,17 @@ def run() -> None:
     _prepare_environment()
     import dspy
 
-    from . import httpx_door, lms, pricing, scope, shortcuts, trace, transport, type_adapters
+    from . import (
+        httpx_door,
+        lms,
+        pricing,
+        scope,
+        shipping,
+        shortcuts,
+        trace,
+        transport,
+        type_adapters,
+    )
 
     dspy.configure_cache(enable_disk_cache=False, enable_memory_cache=False)
     dspy.configure(max_history_size=100, max_trace_size=1000)
@@ -49,6 +59,7 @@ def run() -> None:
     from .kernel import shell
 
     shell.prepare()
+    shipping.remember_settings()
     link.send("ready", _ready(dspy, tracing, door))
     from . import lanes
 

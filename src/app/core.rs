@@ -25,7 +25,7 @@ use crate::session::journal::Journal;
 use crate::session::reader::SessionReader;
 use crate::session::state::SessionState;
 use crate::session::{SessionError, catalog, compare as session_compare};
-use crate::worker::Supervisor;
+use crate::worker::{PoolsOptions, Supervisor, resident_mb};
 
 /// How long to wait before the lock of a process that ended is tried again.
 const LOCK_PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
@@ -62,6 +62,8 @@ pub struct CoreOptions {
     pub interactive: bool,
     /// Keep a warm standby.
     pub standby: bool,
+    /// Pools of workers for jobs; without them the kernel carries jobs out.
+    pub pools: PoolsOptions,
     /// Select the demo LM in a new session.
     pub demo: bool,
     /// How the gateway works.
@@ -78,6 +80,7 @@ impl CoreOptions {
             cwd,
             interactive: false,
             standby: false,
+            pools: PoolsOptions::none(),
             demo: false,
             gateway: GatewayOptions::default(),
         }
@@ -484,17 +487,19 @@ impl Core {
                 ticket,
                 request,
                 lm,
+                pool,
             } => {
                 let request = Request {
                     lm: lm.and_then(|lm| owner.gateway.lm_spec(&lm)),
                     ..*request
                 };
-                owner.requests.ask(ticket, request);
+                owner.requests.ask(ticket, request, pool);
             }
             Effect::Reply(reply, result) => {
                 let _ = reply.send(owner.gateway.hide_in_answer(result));
             }
             Effect::SyncProfiles => self.sync(),
+            Effect::Adopt(program) => owner.requests.adopt(&program),
             Effect::Interrupt(cell) => owner.requests.interrupt(cell),
             Effect::Cancel(run) => {
                 owner.gateway.cancel_run(run);
@@ -531,12 +536,17 @@ impl Core {
                     let _ = reply.send(Ok(json!({"servers": servers})));
                 });
             }
-            Effect::Health(mut health, reply) => {
-                if let Value::Object(health) = &mut health {
-                    health.insert("ok".to_owned(), json!(true));
-                    health.insert("kernel_pid".to_owned(), json!(owner.requests.kernel_pid()));
+            Effect::Health(health, reply) => {
+                let supervisor = owner.requests.running();
+                tokio::spawn(async move {
+                    let _ = reply.send(Ok(with_workers(health, supervisor).await));
+                });
+            }
+            Effect::RestartPools(reply) => {
+                if let Some(supervisor) = owner.requests.running() {
+                    supervisor.restart_pools();
                 }
-                let _ = reply.send(Ok(health));
+                let _ = reply.send(Ok(json!({})));
             }
             Effect::Command {
                 cell,
@@ -633,6 +643,26 @@ fn passport(options: &CoreOptions) -> Passport {
         cwd: options.cwd.display().to_string(),
         ..Passport::default()
     }
+}
+
+/// Adds what the supervisor knows of its workers.
+async fn with_workers(mut health: Value, supervisor: Option<Supervisor>) -> Value {
+    let pools = match &supervisor {
+        Some(supervisor) => supervisor.pools_health().await,
+        None => Vec::new(),
+    };
+    let kernel = supervisor.and_then(|supervisor| supervisor.kernel_pid());
+    if let Value::Object(health) = &mut health {
+        let down = pools.iter().any(|pool| !pool.down.is_empty());
+        health.insert("ok".to_owned(), json!(!down));
+        health.insert("kernel_pid".to_owned(), json!(kernel));
+        health.insert(
+            "kernel_rss_mb".to_owned(),
+            json!(kernel.and_then(resident_mb)),
+        );
+        health.insert("pools".to_owned(), json!(pools));
+    }
+    health
 }
 
 fn shutting_down() -> OperationError {

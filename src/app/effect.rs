@@ -5,14 +5,15 @@ use tokio::sync::oneshot;
 
 use super::OperationResult;
 use crate::protocol::message::Request;
-use crate::session::event::{CellId, Document, EventBody, RunId, Scope};
+use crate::session::event::{CellId, Document, EventBody, ProgramDef, RunId, Scope};
+use crate::worker::PoolRole;
 
 /// One thing to do.
 #[derive(Debug)]
 pub enum Effect {
     /// Write an event.
     Append(Scope, Box<EventBody>),
-    /// Ask the kernel; its answer comes back as `Message::Answered`.
+    /// Ask a worker; its answer comes back as `Message::Answered`.
     Ask {
         /// Key of the pending request.
         ticket: u64,
@@ -20,6 +21,8 @@ pub enum Effect {
         request: Box<Request>,
         /// The profile to run it under.
         lm: Option<String>,
+        /// The pool whose job it is; `None` where it is the kernel's own.
+        pool: Option<PoolRole>,
     },
     /// Give a caller its answer.
     Reply(oneshot::Sender<OperationResult>, OperationResult),
@@ -33,6 +36,8 @@ pub enum Effect {
     ReplyInput(Option<String>),
     /// End the kernel and start a fresh one.
     RestartKernel(oneshot::Sender<OperationResult>),
+    /// End the workers of the pools; fresh ones come when they are wanted.
+    RestartPools(oneshot::Sender<OperationResult>),
     /// Read a recorded body from the blob pack.
     ReadDocument(Document, oneshot::Sender<OperationResult>),
     /// List the sessions on disk.
@@ -41,7 +46,7 @@ pub enum Effect {
     CompareSessions([String; 2], oneshot::Sender<OperationResult>),
     /// Look for LM servers on this machine, on these ports too.
     FindLms(Vec<u16>, oneshot::Sender<OperationResult>),
-    /// Answer how the parts are, adding what only they know to this object.
+    /// Answer how workers are, adding it to this object.
     Health(Value, oneshot::Sender<OperationResult>),
     /// Do what a `:command` stands for; it comes back as `Message::CommandDone`.
     Command {
@@ -54,6 +59,8 @@ pub enum Effect {
         /// Where the answer goes.
         reply: oneshot::Sender<OperationResult>,
     },
+    /// Bind what an optimizer made to its name in the notebook.
+    Adopt(Box<ProgramDef>),
     /// Stop the workers, close the session.
     Stop(oneshot::Sender<OperationResult>),
 }

@@ -30,8 +30,11 @@ struct Shared {
     restore: Option<Request>,
     /// The kernel's names, to say what is lost with it.
     names: Vec<NameInfo>,
-    /// The running cell: what comes out of descriptors 1 and 2 is its output.
+    /// The running cell: what comes out of the kernel's descriptors 1 and 2 is
+    /// its output.
     running: Option<Scope>,
+    /// The kernel's number.
+    kernel: u32,
 }
 
 impl CoreHost {
@@ -194,7 +197,11 @@ impl Host for CoreHost {
     }
 
     fn output(&self, worker: u32, stderr: bool, text: &str) {
-        let Some(scope) = self.shared().running else {
+        let running = {
+            let shared = self.shared();
+            shared.running.filter(|_| shared.kernel == worker)
+        };
+        let Some(scope) = running else {
             tracing::info!(worker, stderr, text = %self.gateway.redact(text), "output");
             return;
         };
@@ -205,7 +212,8 @@ impl Host for CoreHost {
         self.journal.append(scope, EventBody::CellOutput { output });
     }
 
-    fn kernel_began(&self, _worker: u32, replaces: bool) -> Option<Request> {
+    fn kernel_began(&self, worker: u32, replaces: bool) -> Option<Request> {
+        self.shared().kernel = worker;
         if replaces {
             let _ = self.tx.send(Message::KernelReplaced);
         }

@@ -1,4 +1,4 @@
-//! What follows from the kernel's answer to a request.
+//! What follows from a worker's answer to a request.
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
@@ -66,6 +66,16 @@ pub(super) fn effects(
             error: result.as_ref().err().cloned(),
             duration_ms,
         });
+    }
+    let made = effects.iter().find_map(|effect| match effect {
+        Effect::Append(_, body) => match &**body {
+            EventBody::ProgramRegistered { program } => Some(program.clone()),
+            _ => None,
+        },
+        _ => None,
+    });
+    if let Some(program) = made.filter(|_| pending.operation.name == "optimize_prompt") {
+        effects.push(Effect::Adopt(program));
     }
     if let Some(reply) = pending.reply {
         effects.push(Effect::Reply(reply, result));
@@ -155,14 +165,19 @@ fn made_by_cell(state: &State, answer: &mut Value) -> Vec<EventBody> {
     bodies
 }
 
-/// Numbers the version: one more than the session has under this name.
+/// Numbers the version: one more than the session has under this name, and more
+/// than that of the program it was made from.
 fn register(state: &State, mut program: ProgramDef, answer: &mut Value) -> EventBody {
-    program.version = state
-        .session
-        .programs
-        .get(&program.name)
+    let known = state.session.programs.get(&program.name);
+    let least = if program.parent.is_some() {
+        program.version
+    } else {
+        1
+    };
+    program.version = known
         .map_or(0, |old| old.version)
-        + 1;
+        .saturating_add(1)
+        .max(least);
     if let Value::Object(answer) = answer {
         answer.insert("version".to_owned(), json!(program.version));
     }

@@ -3,6 +3,7 @@
 //! Owns the plain words; screens may show the JSON beside it in their own way.
 
 mod code;
+mod health;
 pub mod prediction;
 
 use serde_json::{Map, Value};
@@ -61,6 +62,7 @@ pub fn plain(operation: &str, result: &Value) -> String {
         "test_lm" => test(result),
         "execute_code" => code::plain(result),
         "validate_inputs" => problems(result),
+        "health_check" | "pools" => health::plain(result),
         "list_lms" => table(result.get("lms"), &["name", "model"]),
         "list_programs" => {
             let list = result.get("programs").and_then(Value::as_array);

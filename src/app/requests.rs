@@ -1,5 +1,6 @@
-//! Asking the kernel: starts it when first wanted, keeps the order of requests,
-//! and remembers what a new kernel must be told first.
+//! Asking workers: starts the kernel when first wanted, keeps the order of its
+//! requests, remembers what a new kernel must be told first, and sends jobs on
+//! their way (see [`super::jobs`]).
 
 use std::sync::Arc;
 use std::task::Poll;
@@ -10,15 +11,16 @@ use tokio::sync::mpsc;
 
 use super::core::CoreOptions;
 use super::host::CoreHost;
+use super::jobs;
 use super::state::Message;
 use crate::gateway::Gateway;
 use crate::protocol::error::OperationError;
 use crate::protocol::message::{Lane, LmSpec, Request};
-use crate::session::event::{CellId, RunId, Scope};
+use crate::session::event::{CellId, ProgramDef, RunId, Scope};
 use crate::session::state::SessionState;
-use crate::worker::{Supervisor, SupervisorOptions, environment};
+use crate::worker::{PoolRole, Supervisor, SupervisorOptions, environment};
 
-/// The core's way to the kernel.
+/// The core's way to its workers.
 pub(super) struct Requests {
     options: CoreOptions,
     gateway: Gateway,
@@ -29,6 +31,8 @@ pub(super) struct Requests {
     /// What the last `restore` was made of.
     remembered: u64,
     lm: Option<LmSpec>,
+    /// A cell was handed to the kernel: it may hold what a job needs.
+    lived: bool,
 }
 
 struct Asked {
@@ -57,6 +61,7 @@ impl Requests {
             answers,
             remembered: 0,
             lm: None,
+            lived: false,
         }
     }
 
@@ -68,9 +73,23 @@ impl Requests {
     }
 
     /// Asks; the answer comes as `Message::Answered`.
-    pub(super) fn ask(&mut self, ticket: u64, request: Request) {
-        match self.supervisor() {
-            Ok(supervisor) => {
+    pub(super) fn ask(&mut self, ticket: u64, request: Request, pool: Option<PoolRole>) {
+        self.lived |= request.cell.is_some();
+        let pool = pool.filter(|role| self.options.pools.of(*role).size > 0);
+        match (self.supervisor(), pool) {
+            (Ok(supervisor), Some(role)) => {
+                let (host, answers) = (Arc::clone(&self.host), self.answers.clone());
+                let (lived, at) = (self.lived, Instant::now());
+                tokio::spawn(async move {
+                    let result = jobs::carry_out(&supervisor, &host, role, request, lived).await;
+                    let _ = answers.send(Message::Answered {
+                        ticket,
+                        result,
+                        duration_ms: at.elapsed().as_secs_f64() * 1e3,
+                    });
+                });
+            }
+            (Ok(supervisor), None) => {
                 let asked = Asked {
                     supervisor,
                     ticket: Some(ticket),
@@ -79,7 +98,7 @@ impl Requests {
                 };
                 let _ = self.queue.send(asked);
             }
-            Err(error) => {
+            (Err(error), _) => {
                 let result = Err(error);
                 let _ = self.answers.send(Message::Answered {
                     ticket,
@@ -102,9 +121,7 @@ impl Requests {
                 operation: "set_lm".to_owned(),
                 lane: Lane::Main,
                 arguments: json!({"lm": self.lm}),
-                run: None,
-                cell: None,
-                lm: None,
+                ..Request::default()
             };
             let asked = Asked {
                 supervisor,
@@ -133,9 +150,26 @@ impl Requests {
                 "programs": session.programs.values().collect::<Vec<_>>(),
                 "datasets": session.datasets.values().collect::<Vec<_>>(),
             }),
-            run: None,
-            cell: None,
-            lm: None,
+            ..Request::default()
+        });
+    }
+
+    /// Binds a program that a job made to its name in the notebook.
+    pub(super) fn adopt(&self, program: &ProgramDef) {
+        let Some(supervisor) = self.supervisor.clone().filter(|_| self.lived) else {
+            return;
+        };
+        let request = Request {
+            operation: "adopt".to_owned(),
+            lane: Lane::Main,
+            arguments: json!({"program": program}),
+            ..Request::default()
+        };
+        let _ = self.queue.send(Asked {
+            supervisor,
+            ticket: None,
+            request,
+            at: Instant::now(),
         });
     }
 
@@ -189,6 +223,7 @@ impl Requests {
         options.variables = self.gateway.worker_environment();
         options.interactive = self.options.interactive;
         options.standby = self.options.standby;
+        options.pools = self.options.pools.clone();
         let supervisor = Supervisor::start(options, Arc::clone(&self.host) as _);
         self.supervisor = Some(supervisor.clone());
         Ok(supervisor)

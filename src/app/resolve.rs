@@ -131,8 +131,10 @@ fn inside(
 
 fn program(session: &SessionState, name: &str) -> Result<Option<Value>, OperationError> {
     if let Some(program) = session.programs.get(name) {
-        // A program whose class is in a cell exists in the kernel only.
-        return Ok(program.unportable.is_none().then(|| to_value(program)));
+        // A program whose class is in a cell exists in the kernel only; what an
+        // optimizer made of it is its state.
+        let has_data = program.unportable.is_none() || !program.state.is_null();
+        return Ok(has_data.then(|| to_value(program)));
     }
     let of_kernel = |kind: &str| kind == "program";
     if session

@@ -13,6 +13,7 @@ use crate::protocol::message::{Lane, Request};
 use crate::session::event::{
     CellId, CellKind, Document, EventBody, RunId, RunKind, RunStatus, Scope,
 };
+use crate::worker::PoolRole;
 
 type Reply = oneshot::Sender<OperationResult>;
 
@@ -80,18 +81,18 @@ fn submitted(state: &mut State, submission: Submission) -> Vec<Effect> {
     }
     match found.route {
         Route::Core => by_core(state, found, arguments, reply),
-        Route::Kernel(lane) => by_kernel(state, found, lane, None, arguments, reply),
         Route::Run(Lane::Main, RunKind::Cell) => cell(state, found, arguments, reply),
-        Route::Run(lane, kind) => by_kernel(state, found, lane, Some(kind), arguments, reply),
+        Route::Kernel(lane) => by_python(state, found, (lane, None), arguments, reply),
+        Route::Run(lane, kind) => by_python(state, found, (lane, Some(kind)), arguments, reply),
+        Route::Job(kind) => by_python(state, found, (Lane::Run, Some(kind)), arguments, reply),
     }
 }
 
-/// Hands an operation to the kernel, recorded as a run if it is one.
-fn by_kernel(
+/// Hands an operation to a worker, recorded as a run if it is one.
+fn by_python(
     state: &mut State,
     operation: &'static Operation,
-    lane: Lane,
-    kind: Option<RunKind>,
+    (lane, kind): (Lane, Option<RunKind>),
     mut arguments: Map<String, Value>,
     reply: Reply,
 ) -> Vec<Effect> {
@@ -256,13 +257,19 @@ fn ask(
         arguments,
         run: pending.run,
         cell: pending.cell,
-        lm: None,
+        ..Request::default()
+    };
+    let pool = match pending.operation.route {
+        Route::Job(RunKind::Compile) => Some(PoolRole::Optimizer),
+        Route::Job(_) => Some(PoolRole::General),
+        _ => None,
     };
     state.pending.insert(ticket, pending);
     Effect::Ask {
         ticket,
         request: Box::new(request),
         lm,
+        pool,
     }
 }
 
@@ -329,9 +336,12 @@ fn by_core(
                 "session": {"id": state.session_id, "save": format!("{:?}", state.save)},
                 "pending": state.pending.len(),
                 "lm": state.session.lm,
+                "totals": state.session.totals,
             });
             vec![Effect::Health(health, reply)]
         }
+        "pools" => vec![Effect::Health(json!({}), reply)],
+        "restart_pools" => vec![Effect::RestartPools(reply)],
         "shutdown" => {
             state.stopping = true;
             vec![Effect::Stop(reply)]

@@ -11,6 +11,7 @@ use crate::app::{Core, CoreOptions, SessionChoice};
 use crate::gateway::GatewayOptions;
 use crate::protocol::error::OperationError;
 use crate::session::event::{Output, RunStatus};
+use crate::worker::PoolsOptions;
 
 /// Start, memory, round trips, failover.
 pub(super) async fn worker(bench: &Bench) -> Measured {
@@ -145,12 +146,25 @@ pub(super) async fn interrupt(bench: &Bench) -> Measured {
     )])
 }
 
+/// A core with pools, in a session of its own.
+pub(super) async fn pooled_core(
+    bench: &Bench,
+    pools: PoolsOptions,
+) -> Result<Core, OperationError> {
+    open(bench, true, pools).await
+}
+
 async fn core(bench: &Bench, standby: bool) -> Result<Core, OperationError> {
+    open(bench, standby, PoolsOptions::none()).await
+}
+
+async fn open(bench: &Bench, standby: bool, pools: PoolsOptions) -> Result<Core, OperationError> {
     let mut options = CoreOptions::new(bench.scratch.clone());
     options.session = SessionChoice::New(None);
     options.sessions_dir = Some(bench.scratch.join("sessions"));
     options.venv = Some(bench.environment.path.clone());
     options.standby = standby;
+    options.pools = pools;
     options.gateway = GatewayOptions::from_process();
     let mut core = Core::start(options).await?;
     core.warm_up();
@@ -193,9 +207,7 @@ async fn echo(core: &mut Core, bytes: usize, times: usize) -> Result<f64, Operat
         operation: "echo".to_owned(),
         lane: crate::protocol::message::Lane::Side,
         arguments: json!({"text": "x".repeat(bytes)}),
-        run: None,
-        cell: None,
-        lm: None,
+        ..Default::default()
     };
     let supervisor = supervisor.clone();
     // In a task, as the core has its requests carried out.
@@ -232,7 +244,7 @@ async fn standby_ready(core: &mut Core) {
 }
 
 /// Runs a script in the plain interpreter and answers what it printed.
-fn plain(bench: &Bench, script: &str) -> Result<String, OperationError> {
+pub(super) fn plain(bench: &Bench, script: &str) -> Result<String, OperationError> {
     let output = Command::new(&bench.environment.python)
         .args(["-c", script])
         .current_dir(&bench.scratch)
@@ -247,7 +259,7 @@ fn plain(bench: &Bench, script: &str) -> Result<String, OperationError> {
 }
 
 /// A number of the line of JSON that a script printed.
-fn number(printed: &str, key: &str) -> Result<f64, OperationError> {
+pub(super) fn number(printed: &str, key: &str) -> Result<f64, OperationError> {
     printed
         .lines()
         .rev()
@@ -255,6 +267,6 @@ fn number(printed: &str, key: &str) -> Result<f64, OperationError> {
         .ok_or_else(|| OperationError::internal(format!("no figure in: {printed}")))
 }
 
-fn io(error: std::io::Error) -> OperationError {
+pub(super) fn io(error: std::io::Error) -> OperationError {
     OperationError::internal(error.to_string())
 }

@@ -66,6 +66,10 @@ async fn jsonl(common: &Common) -> ExitCode {
         Ok(core) => core,
         Err(error) => return finish(&Err(error)),
     };
+    let _monitor = match open::monitor(common, &core).await {
+        Ok(monitor) => monitor,
+        Err(error) => return finish(&Err(error)),
+    };
     let handle = core.handle();
     let all_ok = core
         .run_until(async move {

@@ -2,13 +2,14 @@
 
 use std::process::ExitCode;
 
-use super::open::{complain_about, core_options};
+use super::open::{complain_about, core_options, monitor, pools};
 use super::{Common, ReplArgs, RunArgs};
 use crate::app::{Core, SessionChoice};
 use crate::gateway::CassetteMode;
 use crate::protocol::error::OperationError;
 use crate::repl;
 use crate::script::{self, Script};
+use crate::worker::PoolsOptions;
 
 /// Opens the REPL in a new session, or in the one asked for.
 pub(super) async fn repl(args: ReplArgs, common: &Common) -> ExitCode {
@@ -16,9 +17,13 @@ pub(super) async fn repl(args: ReplArgs, common: &Common) -> ExitCode {
     let options = repl::Options {
         keep_going: args.keep_going,
     };
-    match core {
-        Ok(core) => repl::run(core, options).await,
-        Err(error) => complain_about(&error, 1),
+    let core = match core {
+        Ok(core) => core,
+        Err(error) => return complain_about(&error, 1),
+    };
+    match monitor(common, &core).await {
+        Ok(_monitor) => repl::run(core, options).await,
+        Err(error) => complain_about(&error, 2),
     }
 }
 
@@ -26,6 +31,9 @@ async fn start_repl(common: &Common) -> Result<Core, OperationError> {
     let mut options = core_options(common)?;
     options.interactive = repl::is_interactive();
     options.standby = options.interactive;
+    if options.interactive {
+        options.pools = pools(common, PoolsOptions::usual());
+    }
     options.demo = true;
     if options.session == SessionChoice::Ephemeral {
         options.session = SessionChoice::New(None);
@@ -39,9 +47,13 @@ pub(super) async fn run(args: RunArgs, common: &Common) -> ExitCode {
         Ok(script) => script,
         Err(error) => return complain_about(&error, 1),
     };
-    match start_script(&script, common).await {
-        Ok(core) => script::run(core, &script, &args.args).await,
-        Err(error) => complain_about(&error, 1),
+    let core = match start_script(&script, common).await {
+        Ok(core) => core,
+        Err(error) => return complain_about(&error, 1),
+    };
+    match monitor(common, &core).await {
+        Ok(_monitor) => script::run(core, &script, &args.args).await,
+        Err(error) => complain_about(&error, 2),
     }
 }
 

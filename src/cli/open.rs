@@ -5,10 +5,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use super::{Cassette, Cli, Command, Common, DoctorArgs, exec, gateway, lines, replay, sessions};
-use crate::app::{CoreOptions, SessionChoice};
+use crate::app::{Core, CoreOptions, SessionChoice};
 use crate::bench;
 use crate::gateway::{CassetteMode, Fault, GatewayOptions};
+use crate::monitor::Monitor;
 use crate::protocol::error::OperationError;
+use crate::worker::PoolsOptions;
 
 /// Runs what the arguments ask for.
 pub(super) async fn run(cli: Cli) -> ExitCode {
@@ -53,6 +55,7 @@ async fn screen(common: &Common, replay: Option<std::path::PathBuf>) -> ExitCode
     };
     options.interactive = true;
     options.standby = true;
+    options.pools = pools(common, PoolsOptions::usual());
     options.demo = true;
     if replay.is_some() {
         options.session = SessionChoice::Ephemeral;
@@ -68,6 +71,10 @@ async fn screen(common: &Common, replay: Option<std::path::PathBuf>) -> ExitCode
     let core = match crate::app::Core::start(options).await {
         Ok(core) => core,
         Err(error) => return complain_about(&error, 1),
+    };
+    let _monitor = match monitor(common, &core).await {
+        Ok(monitor) => monitor,
+        Err(error) => return complain_about(&error, 2),
     };
     match crate::ui::run(core, screen).await {
         Ok(code) => code,
@@ -98,12 +105,46 @@ pub(super) fn core_options(common: &Common) -> Result<CoreOptions, OperationErro
         .iter()
         .map(|spec| Fault::parse(spec))
         .collect::<Result<_, _>>()?;
+    // One answer or a script is all that is wanted: no worker but the kernel,
+    // unless more are asked for.
+    options.pools = pools(common, PoolsOptions::none());
     options.session = match (&common.session, &common.new) {
         (Some(id), _) => SessionChoice::Open(id.clone()),
         (None, Some(name)) => SessionChoice::New(Some(name.clone())),
         (None, None) => SessionChoice::Ephemeral,
     };
     Ok(options)
+}
+
+/// The monitoring endpoint, where one is asked for; open until it is dropped.
+///
+/// # Errors
+/// The address is not of this machine, or taken.
+pub(super) async fn monitor(
+    common: &Common,
+    core: &Core,
+) -> Result<Option<Monitor>, OperationError> {
+    let Some(address) = common.monitor else {
+        return Ok(None);
+    };
+    let monitor = crate::monitor::serve(address, core.handle()).await?;
+    tracing::info!(address = %monitor.address, "monitoring");
+    Ok(Some(monitor))
+}
+
+/// The pools as the common arguments change them.
+pub(super) fn pools(common: &Common, mut pools: PoolsOptions) -> PoolsOptions {
+    if let Some(workers) = common.workers {
+        pools.general.size = workers.into();
+    }
+    if let Some(optimizers) = common.optimizers {
+        pools.optimizer.size = optimizers.into();
+    }
+    if let Some(memory) = common.worker_memory {
+        pools.general.memory_mb = memory;
+        pools.optimizer.memory_mb = memory;
+    }
+    pools
 }
 
 async fn doctor(args: DoctorArgs, common: &Common) -> ExitCode {

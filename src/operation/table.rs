@@ -93,6 +93,20 @@ const fn run(
     }
 }
 
+/// A run that a worker of a pool can carry out.
+const fn job(
+    name: &'static str,
+    doc: &'static str,
+    kind: RunKind,
+    arguments: &'static [Field],
+    result: &'static [Field],
+) -> Operation {
+    Operation {
+        route: Route::Job(kind),
+        ..run(name, doc, kind, arguments, result)
+    }
+}
+
 const fn open(operation: Operation) -> Operation {
     Operation {
         open: true,

@@ -41,7 +41,7 @@ pub enum ToWorker {
     /// First message; the worker answers with [`FromWorker::Hello`].
     Hello(ParentHello),
     /// Do an operation; answered by [`FromWorker::Answer`] with the same id.
-    Request(Request),
+    Request(Box<Request>),
     /// Stop the cell softly (SIGINT on the main thread); dropped when another
     /// cell, or none, is running.
     Interrupt {
@@ -182,10 +182,10 @@ pub struct Ready {
 }
 
 /// One operation for a worker.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Request {
     /// A name of the table of operations, or an internal one of the worker's
-    /// (`restore`, `set_lm`, `echo`, `price`).
+    /// (`restore`, `set_lm`, `ship`, `enlist`, `echo`, `price`).
     pub operation: String,
     /// Where in the worker it runs.
     pub lane: Lane,
@@ -200,10 +200,20 @@ pub struct Request {
     /// The LM profile to run under: what `dspy.LM(model, **params)` takes.
     #[serde(default)]
     pub lm: Option<LmSpec>,
+    /// What the kernel ships with a job: names of the notebook and settings,
+    /// pickled by value, base64. Goes from one worker to another and nowhere else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shipped: Option<String>,
+    /// The span that this request's spans are part of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<String>,
+    /// Why it runs in the kernel although it is a job; shown as a span.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stays: Option<String>,
 }
 
 /// Where in a worker a request runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Lane {
     /// Python's main thread, one at a time: cells and `dspy.configure`.
@@ -213,6 +223,7 @@ pub enum Lane {
     Side,
     /// A pool of threads, each request under its own `dspy.context`: programs,
     /// evaluations, optimizers.
+    #[default]
     Run,
 }
 

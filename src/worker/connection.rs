@@ -207,7 +207,7 @@ impl Worker {
             pending.requests.insert(id, PendingRequest { cell, reply });
         }
         let forget = Forget(&self.shared, id);
-        self.outbox.send(id, ToWorker::Request(request));
+        self.outbox.send(id, ToWorker::Request(Box::new(request)));
         let answer = answer.await;
         drop(forget);
         answer.unwrap_or_else(|_| Err(OperationError::internal("the worker was lost")))

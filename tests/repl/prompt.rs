@@ -31,7 +31,10 @@ fn a_person_types_cells_and_commands() {
         &mut terminal,
         ":cot question -> answer question=\"What is 12*7?\"",
     );
-    terminal.wait_for("answer     84").wait_for("1 call · ");
+    terminal
+        .wait_for("answer     84")
+        .wait_for("1 call · ")
+        .wait_for("[4] ");
     terminal.send("\u{4}");
     assert_eq!(terminal.wait_exit().exit_code(), 0);
 }

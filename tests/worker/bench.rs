@@ -171,9 +171,7 @@ pub fn request(operation: &str, lane: Lane, arguments: Value) -> Request {
         operation: operation.to_owned(),
         lane,
         arguments,
-        run: None,
-        cell: None,
-        lm: None,
+        ..Request::default()
     }
 }
 

@@ -113,7 +113,7 @@ fn r54_a_worker_survives_garbage() {
     assert!(matches!(worker.hear(), (8, FromWorker::DecodeError { .. })));
     worker.say(
         9,
-        &ToWorker::Request(request("echo", Lane::Side, json!("still here"))),
+        &ToWorker::Request(Box::new(request("echo", Lane::Side, json!("still here")))),
     );
     let (id, FromWorker::Answer(answer)) = worker.hear() else {
         panic!("no answer");

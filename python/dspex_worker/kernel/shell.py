@@ -14,6 +14,8 @@ import importlib
 import os
 import sys
 import tempfile
+from collections.abc import Generator
+from contextvars import ContextVar
 from typing import Any
 
 from .. import errors, serialize
@@ -22,6 +24,7 @@ from . import preview, streams, tracebacks
 from .loop import KernelLoop
 
 _shell: Any = None
+_shipped: ContextVar[dict[str, Any] | None] = ContextVar("dspex_shipped", default=None)
 # IPython shortens what stands before it to `~` where it can.
 _OURS = f"{os.sep}{__name__.partition('.')[0]}{os.sep}"
 PREDICTION = "application/vnd.dspex.prediction+json"
@@ -49,8 +52,21 @@ def get() -> Any:
 
 
 def namespace() -> dict[str, Any]:
-    """The names of the notebook; empty where there is no shell."""
+    """The names of the notebook, or those shipped with a job; empty where there is no shell."""
+    shipped = _shipped.get()
+    if shipped is not None:
+        return shipped
     return {} if _shell is None else _shell.user_ns
+
+
+@contextlib.contextmanager
+def shipped(names: dict[str, Any]) -> Generator[None]:
+    """In this block the notebook is what came with a job."""
+    token = _shipped.set(names)
+    try:
+        yield
+    finally:
+        _shipped.reset(token)
 
 
 def _make() -> Any:

@@ -24,6 +24,7 @@ _FAMILIES = {
     "sandbox": ("execute_code",),
     "data": ("load_dataset", "evaluate_pipeline"),
     "optimize": ("bootstrap_examples", "optimize_prompt"),
+    "jobs": ("ship", "adopt", "enlist", "evaluate_part", "clock"),
     "health": ("echo", "health_check", "price", "test_lm"),
 }
 _FAMILY_OF = {name: family for family, names in _FAMILIES.items() for name in names}

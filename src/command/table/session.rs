@@ -107,6 +107,22 @@ pub(super) const ROWS: &[Command] = &[
         ":health",
         Operation("health_check"),
     ),
+    row(
+        "pools",
+        Session,
+        "Tells how the pools of workers are: who is busy, who waits.",
+        &[],
+        ":pools",
+        Operation("pools"),
+    ),
+    row(
+        "restart_pools",
+        Session,
+        "Ends the workers of the pools; fresh ones come when they are wanted.",
+        &[],
+        ":restart_pools",
+        Operation("restart_pools"),
+    ),
     aka(
         &["state"],
         row(

@@ -1,6 +1,6 @@
 //! Operations on data, evaluation and optimisation.
 
-use super::{DATASET, LM, METRIC, OPTIONS, PROGRAM, THREADS, core, may, need, run};
+use super::{DATASET, LM, METRIC, OPTIONS, PROGRAM, THREADS, core, job, may, need, run};
 use crate::operation::{Kind, Operation};
 use crate::session::event::RunKind;
 
@@ -60,7 +60,7 @@ pub(super) const ROWS: &[Operation] = &[
             need("len", Kind::Count, "How many there are."),
         ],
     ),
-    run(
+    job(
         "evaluate_pipeline",
         "Scores a program on a dataset, example by example.",
         RunKind::Evaluate,
@@ -74,7 +74,7 @@ pub(super) const ROWS: &[Operation] = &[
             ),
         ],
     ),
-    run(
+    job(
         "bootstrap_examples",
         "Collects demonstrations that a program got right.",
         RunKind::Compile,
@@ -105,7 +105,7 @@ pub(super) const ROWS: &[Operation] = &[
             need("count", Kind::Count, "How many."),
         ],
     ),
-    run(
+    job(
         "optimize_prompt",
         "Compiles a program with an optimizer and scores it before and after on held-out examples.",
         RunKind::Compile,

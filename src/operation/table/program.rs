@@ -1,6 +1,6 @@
 //! Operations on modules and programs.
 
-use super::{INPUTS, LM, OPTIONS, PROGRAM, core, may, need, open, run, side};
+use super::{INPUTS, LM, OPTIONS, PROGRAM, core, job, may, need, open, run, side};
 use crate::operation::{Kind, Operation};
 use crate::session::event::RunKind;
 
@@ -51,7 +51,7 @@ pub(super) const ROWS: &[Operation] = &[
         &[need("name", Kind::Text, "Name of the program.")],
         &[need("name", Kind::Text, "Name of the program.")],
     ),
-    run(
+    job(
         "execute_program",
         "Runs a program.",
         RunKind::Operation,
@@ -63,7 +63,7 @@ pub(super) const ROWS: &[Operation] = &[
         ],
         &[],
     ),
-    run(
+    job(
         "execute_module",
         "Makes a DSPy module and runs it once.",
         RunKind::Operation,
@@ -144,7 +144,7 @@ pub(super) const ROWS: &[Operation] = &[
             may("unsafe", Kind::Bool, "Whether it ran outside of a sandbox."),
         ],
     ),
-    open(run(
+    open(job(
         "generate",
         "Answers a prompt: `Predict` over `prompt -> answer` unless told otherwise.",
         RunKind::Operation,

@@ -57,12 +57,29 @@ pub(super) const ROWS: &[Operation] = &[
         &[
             need("ok", Kind::Bool, "Whether all is well."),
             need("workers", Kind::List, "Workers with their states."),
+            need("pools", Kind::List, "Pools, as `pools` answers them."),
             need(
                 "session",
                 Kind::Object,
                 "Session id and whether it is being saved.",
             ),
         ],
+    ),
+    core(
+        "pools",
+        "Answers how the pools of workers are: size, busy, idle, queue, memory, restarts.",
+        &[],
+        &[need(
+            "pools",
+            Kind::List,
+            "`{name, size, busy, idle, starting, queue, restarts, down, workers}`.",
+        )],
+    ),
+    core(
+        "restart_pools",
+        "Ends the workers of the pools; fresh ones come when they are wanted. The kernel stays.",
+        &[],
+        &[],
     ),
     core(
         "shutdown",

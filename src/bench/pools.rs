@@ -1,0 +1,152 @@
+//! Pools: an evaluation over two workers, and a program beside an optimizer.
+
+use std::time::Instant;
+
+use serde_json::{Value, json};
+
+use super::stub::Stub;
+use super::{Bench, Measured, Row, kernel, ms, quantile, scripts};
+use crate::app::Core;
+use crate::protocol::error::OperationError;
+use crate::worker::PoolsOptions;
+
+/// Examples of the evaluation.
+const EXAMPLES: usize = 2000;
+/// Programs run alone, and as many beside an optimizer.
+const RUNS: usize = 400;
+
+/// Evaluate as a job against plain DSPy; a Predict beside an optimizer against alone.
+pub(super) async fn measure(bench: &Bench) -> Measured {
+    let stub = Stub::start(20).map_err(kernel::io)?;
+    let mut pools = PoolsOptions::usual();
+    (pools.general.size, pools.optimizer.size) = (2, 1);
+    let mut core = kernel::pooled_core(bench, pools).await?;
+    let theirs = kernel::plain(bench, &scripts::evaluate(&stub.base, 1000))?;
+    let theirs = kernel::number(&theirs, "rate")?;
+    let ours = evaluate(&mut core, &stub.base).await?;
+    let alone = predicts(&mut core).await?;
+    let beside = beside_an_optimizer(&mut core).await?;
+    core.close().await;
+    let at = |times: &[f64], share| quantile(&mut times.to_vec(), share);
+    let (p50, p99) = (at(&alone, 0.5), at(&alone, 0.99));
+    Ok(vec![
+        Row::at_least(
+            "Evaluate as a job, 2 workers, 64 threads, 20 ms",
+            "ex/s",
+            ours,
+            (theirs, "plain DSPy, ex/s"),
+            6.0,
+        ),
+        Row::at_most(
+            "Predict beside an optimizer, p50",
+            "ms",
+            at(&beside, 0.5),
+            (p50, "alone, ms"),
+            1.2,
+        ),
+        Row::at_most(
+            "Predict beside an optimizer, p99",
+            "ms",
+            at(&beside, 0.99),
+            (p99, "alone, ms"),
+            1.2,
+        ),
+    ])
+}
+
+/// Examples a second.
+async fn evaluate(core: &mut Core, base: &str) -> Result<f64, OperationError> {
+    call(
+        core,
+        "configure_lm",
+        json!({"name": "stub", "model": "openai/stub", "api_base": base, "cache": false}),
+    )
+    .await?;
+    call(
+        core,
+        "create_program",
+        json!({"name": "qa", "module": "Predict", "signature": "question -> answer"}),
+    )
+    .await?;
+    let rows = |n: usize| -> Vec<Value> {
+        (0..n)
+            .map(|i| json!({"question": format!("q {i}"), "answer": "42"}))
+            .collect()
+    };
+    for (name, n) in [("warm", 256), ("all", EXAMPLES)] {
+        call(core, "load_dataset", json!({"name": name, "rows": rows(n)})).await?;
+    }
+    let scored = |dataset: &str| json!({"program": "qa", "dataset": dataset, "num_threads": 64});
+    // Until both workers are up there is nothing to measure.
+    for _ in 0..4 {
+        call(core, "evaluate_pipeline", scored("warm")).await?;
+    }
+    let begun = Instant::now();
+    let answer = call(core, "evaluate_pipeline", scored("all")).await?;
+    let rate = EXAMPLES as f64 / begun.elapsed().as_secs_f64();
+    match answer.get("score").and_then(Value::as_f64) {
+        Some(100.0) => Ok(rate),
+        _ => Err(OperationError::internal(
+            "the stub's answers were not all right",
+        )),
+    }
+}
+
+/// Milliseconds of each of so many runs of a program, one after the other.
+async fn predicts(core: &mut Core) -> Result<Vec<f64>, OperationError> {
+    let mut times = Vec::with_capacity(RUNS);
+    for i in 0..RUNS + 20 {
+        let begun = Instant::now();
+        let inputs = json!({"question": format!("question {i}")});
+        call(
+            core,
+            "execute_program",
+            json!({"program": "qa", "inputs": inputs}),
+        )
+        .await?;
+        if i >= 20 {
+            times.push(ms(begun.elapsed()));
+        }
+    }
+    Ok(times)
+}
+
+/// The same while an optimizer runs flat out on the demo LM, which never waits.
+async fn beside_an_optimizer(core: &mut Core) -> Result<Vec<f64>, OperationError> {
+    let handle = core.handle();
+    let optimizing = tokio::spawn(async move {
+        let mut done = 0;
+        loop {
+            let arguments = json!({"program": "qa", "dataset": "all", "lm": "demo",
+                "options": {"max_bootstrapped_demos": 1}, "num_threads": 8});
+            handle.call("optimize_prompt", arguments).await?;
+            done += 1;
+            if done > 100 {
+                return Ok::<(), OperationError>(());
+            }
+        }
+    });
+    let started = |core: &Core| {
+        let runs = &core.state().session.runs;
+        runs.values()
+            .any(|run| run.operation.as_deref() == Some("optimize_prompt") && !run.spans.is_empty())
+    };
+    while !started(core) && !optimizing.is_finished() {
+        let message = core.next().await;
+        core.dispatch(message);
+    }
+    let times = predicts(core).await;
+    if optimizing.is_finished() {
+        let ended = OperationError::internal("the optimizer did not run all the while");
+        return Err(optimizing.await.ok().and_then(Result::err).unwrap_or(ended));
+    }
+    optimizing.abort();
+    times
+}
+
+async fn call(core: &mut Core, operation: &str, arguments: Value) -> Result<Value, OperationError> {
+    let handle = core.handle();
+    let operation = operation.to_owned();
+    core.run_until(async move { handle.call(&operation, arguments).await })
+        .await
+}
