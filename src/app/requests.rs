@@ -235,10 +235,10 @@ impl Requests {
     }
 }
 
-/// Whether a request has a deadline: those that run user's code, wait behind a
-/// cell or call an LM have none of ours.
+/// Whether a request has a deadline. Runs have none of ours (their LM calls have
+/// their profile's), nor has what waits behind a cell.
 fn is_limited(request: &Request) -> bool {
-    request.run.is_none() && request.lm.is_none() && request.lane == Lane::Side
+    request.run.is_none() && request.lane == Lane::Side
 }
 
 /// The answer, or that there was none in time: the rest of the workbench goes on,

@@ -332,12 +332,12 @@ mod tests {
     #[test]
     fn nested_values_are_a_tree() {
         let value = json!({"city": "Paris, the capital of France", "facts": [
-            {"text": "It lies on the Seine, a river of 777 kilometres", "sure": true},
+            {"text": "It lies on the Seine, a river of seven hundred and seventy-seven kilometres", "sure": true},
             {"text": "short"}]});
         assert_eq!(
             text(&value),
             "city: Paris, the capital of France\nfacts:\n  - text: It lies on the Seine, a river of \
-             777 kilometres\n    sure: true\n  - {\"text\":\"short\"}"
+             seven hundred and seventy-seven kilometres\n    sure: true\n  - {\"text\":\"short\"}"
         );
         assert!(text(&json!((0..100).collect::<Vec<_>>())).ends_with("… 88 more items"));
         assert_eq!(text(&json!([1, 2])), "[1,2]");
