@@ -175,6 +175,7 @@ impl Requests {
             ticket: None,
             request,
             at: Instant::now(),
+            deadline: None,
         });
     }
 
