@@ -11,6 +11,7 @@ mod library;
 mod lives;
 mod modules;
 mod refusals;
+mod results;
 mod sandbox;
 mod scripts;
 mod trace;

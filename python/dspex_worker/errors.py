@@ -29,6 +29,16 @@ _LM = {
     "LMServerError": ("retry", "the server failed; try again"),
     "LMTimeoutError": ("retry", "the server was too slow; try again or raise the time-out"),
     "LMTransportError": ("retry", "the server could not be reached; check address and network"),
+    "LMStreamAssemblyError": ("retry", "the answer's stream broke off; try again"),
+    "LMLockTimeoutError": ("retry", "another process holds DSPy's lock; try again"),
+    "LMCollectionLimitError": ("fatal", "the answer is longer than DSPy collects; ask for less"),
+    "LMUnexpectedError": (
+        "fatal",
+        "this LM's engine failed in a way DSPy does not know: see above",
+    ),
+    "LMProviderError": ("fatal", "the server's answer is not one DSPy can read: see it in F4, Raw"),
+    "LMError": ("fatal", "check the LM profile (:lm); the exchange is in the trace (F4)"),
+    "CodeExecutionError": ("retry", "the generated code failed; try again"),
     "CodeInterpreterError": ("fatal", "this module runs code in deno: see `dspex-tui doctor`"),
     "AdapterParseError": ("retry", "the answer did not have the fields asked for; try again"),
 }
@@ -41,6 +51,17 @@ _HOPELESS = (
     "LMConfigurationError",
     "LMUnsupportedModelError",
 )
+
+# What to do where the error itself says nothing better.
+_REMEDY = {
+    "lm": "check the LM profile (:lm); the exchange is in the trace (F4)",
+    "optimization": "the program is as it was; change the metric, the data or the options",
+    "serialization": "give or return simpler values: text, numbers, lists, objects",
+    "timeout": "try again; `:restart` replaces a kernel that hangs",
+    "import": "`dspex-tui doctor` says what is missing",
+    "python_runtime": "the traceback says which line failed; mend it, or change the inputs",
+    "invalid_input": "change what the message names; `:help` says what is accepted",
+}
 
 
 def is_hopeless(error: BaseException) -> bool:
@@ -110,10 +131,12 @@ def describe(error: BaseException, operation: str = "", *, cell: bool = False) -
             [],
             dict(error.context, operation=operation),
             error.strategy,
-            error.hint,
+            error.hint or ("" if error.near else _REMEDY.get(error.klass, "")),
             error.near,
         )
     kind, klass, strategy, hint = _classify(error, name, operation, cell)
+    if not hint and not cell:
+        hint = _REMEDY.get(klass, "")
     context: dict[str, Any] = {"operation": operation} if operation else {}
     if kind != name:
         context["exception"] = name
@@ -132,8 +155,6 @@ def _classify(error: BaseException, name: str, operation: str, cell: bool) -> tu
     if lm is not None:
         strategy, hint = _LM[lm]
         return name, "lm", strategy, hint
-    if "LMError" in names or "AdapterError" in names:
-        return name, "lm", "fatal", ""
     if isinstance(error, ValueError) and "No LM is loaded" in str(error):
         return "lm_not_configured", "lm", "fatal", lm_not_configured().hint
     if cell:
@@ -150,7 +171,7 @@ def _classify(error: BaseException, name: str, operation: str, cell: bool) -> tu
     if isinstance(error, ValueError):
         return "invalid_input", "invalid_input", "fatal", ""
     if operation in ("optimize_prompt", "bootstrap_examples"):
-        return name, "optimization", "fallback", "run the program as it was"
+        return name, "optimization", "fallback", ""
     return name, "python_runtime", "fatal", ""
 
 

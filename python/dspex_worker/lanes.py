@@ -14,23 +14,20 @@ import _dspex
 from . import errors, link, scope, serialize, shipping
 from .operations import registry
 
-_MOST_RUN_THREADS = 64
+# Threads a lane may have: one always waits, so that a request that hangs delays no other.
+_MOST = {"side": 8, "run": 64}
 _lock = threading.Lock()
-_run_threads = 0
-_idle_run_threads = 0
+_threads = dict.fromkeys(_MOST, 0)
+_idle = dict.fromkeys(_MOST, 0)
 
 
 def serve() -> None:
     """Serve all lanes until the workbench ends us; the main lane on this thread."""
-    threading.Thread(target=_loop, args=("side",), name="dspex-side", daemon=True).start()
-    _more_run_threads()
-    _loop("main")
-
-
-def _loop(lane: str) -> None:
+    for lane in _MOST:
+        _more_threads(lane)
     while True:
         try:
-            job = _dspex.wait(lane)
+            job = _dspex.wait("main")
         except KeyboardInterrupt:  # a late signal, when no cell runs
             continue
         if job is None:
@@ -38,32 +35,30 @@ def _loop(lane: str) -> None:
         carry_out(job)
 
 
-def _run_loop() -> None:
-    global _idle_run_threads
+def _loop(lane: str) -> None:
     while True:
-        job = _dspex.wait("run")
+        job = _dspex.wait(lane)
         if job is None:
             return
         with _lock:
-            _idle_run_threads -= 1
-        _more_run_threads()
+            _idle[lane] -= 1
+        _more_threads(lane)
         try:
             carry_out(job)
         finally:
             with _lock:
-                _idle_run_threads += 1
+                _idle[lane] += 1
 
 
-def _more_run_threads() -> None:
+def _more_threads(lane: str) -> None:
     """Keep one thread waiting, as long as there may be more."""
-    global _run_threads, _idle_run_threads
     with _lock:
-        if _idle_run_threads > 0 or _run_threads >= _MOST_RUN_THREADS:
+        if _idle[lane] > 0 or _threads[lane] >= _MOST[lane]:
             return
-        _run_threads += 1
-        _idle_run_threads += 1
-        name = f"dspex-run-{_run_threads}"
-    threading.Thread(target=_run_loop, name=name, daemon=True).start()
+        _threads[lane] += 1
+        _idle[lane] += 1
+        name = f"dspex-{lane}-{_threads[lane]}"
+    threading.Thread(target=_loop, args=(lane,), name=name, daemon=True).start()
 
 
 def carry_out(job: tuple[int, str, bytes, int | None, int | None]) -> None:

@@ -13,7 +13,10 @@ from . import serialize
 
 def send(kind: str, payload: Mapping[str, Any], to: int = 0) -> None:
     """Send one message; `to` is the request it answers."""
-    _dspex.send(kind, to, serialize.dumps(payload))
+    if serialize.is_long(payload):
+        _dspex.send_pieces(kind, to, serialize.pieces(payload))
+    else:
+        _dspex.send(kind, to, serialize.dumps(payload))
 
 
 def answer(to: int, result: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from . import errors, link, metrics, programs, serialize, trace
+from . import errors, link, metrics, programs, recovery, serialize, trace
 from .errors import Refusal, near_matches, one_line
 
 _KNOWN = ("BootstrapFewShot",)
@@ -195,10 +195,29 @@ def optimize(
     link.progress(run, "phase", name="baseline", total=len(held_out))
     before = evaluate(program, held_out, metric, threads, run, 0)["score"]
     _candidate(run, 0, "as it was", program, before, None)
-    compiled = bootstrap(program, train, metric, run, options)
-    link.progress(run, "phase", name="evaluate", total=len(held_out))
-    after = evaluate(compiled, held_out, metric, threads, run, 1)["score"]
-    _candidate(run, 1, "BootstrapFewShot", compiled, after, 0)
+    tried = recovery.attempt(
+        lambda: bootstrap(program, train, metric, run, options), "optimize_prompt", run
+    )
+    compiled, after = tried.value, before
+    if compiled is not None:
+        link.progress(run, "phase", name="evaluate", total=len(held_out))
+        after = evaluate(compiled, held_out, metric, threads, run, 1)["score"]
+        _candidate(run, 1, "BootstrapFewShot", compiled, after, 0)
+    performance = {
+        "baseline": before,
+        "optimized": after,
+        "gain": round(after - before, 2),
+        "seconds": round(time.monotonic() - started, 3),
+        "calls": trace.lm_count(run) - calls,
+    }
+    if compiled is None:
+        return {
+            "optimized_prompt": prompts(program),
+            "examples_used": 0,
+            "performance": performance,
+            "program": definition,
+            "fallback": tried.fallback,
+        }
     name = str(definition.get("name") or "program")
     version = int(definition.get("version") or 1)
     new = programs.describe(compiled, name, definition if definition.get("modules") else None)
@@ -216,13 +235,7 @@ def optimize(
     return {
         "optimized_prompt": prompts(compiled),
         "examples_used": len(train),
-        "performance": {
-            "baseline": before,
-            "optimized": after,
-            "gain": round(after - before, 2),
-            "seconds": round(time.monotonic() - started, 3),
-            "calls": trace.lm_count(run) - calls,
-        },
+        "performance": performance,
         "program": new,
     }
 

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -68,6 +68,10 @@ pub struct CoreOptions {
     pub demo: bool,
     /// How the gateway works.
     pub gateway: GatewayOptions,
+    /// How long a request of the kernel may take that is no run: completion,
+    /// inspection, signatures, prompts. Cells, programs, evaluations and compiles
+    /// have no limit here; LM calls have their profile's.
+    pub request_deadline: Duration,
 }
 
 impl CoreOptions {
@@ -83,6 +87,7 @@ impl CoreOptions {
             pools: PoolsOptions::none(),
             demo: false,
             gateway: GatewayOptions::default(),
+            request_deadline: Duration::from_secs(30),
         }
     }
 }

@@ -127,7 +127,8 @@ fn made(state: &State, pending: &Pending, answer: &mut Value) -> Vec<EventBody> 
             }
         }
         "optimize_prompt" => {
-            if let Some(program) = answer.get_mut("program")
+            if answer.get("fallback").is_none()
+                && let Some(program) = answer.get_mut("program")
                 && let Some(definition) = parse::<ProgramDef>(program)
             {
                 bodies.push(register(state, definition, program));

@@ -5,6 +5,7 @@
 mod code;
 mod health;
 pub mod prediction;
+pub mod value;
 
 use serde_json::{Map, Value};
 
@@ -45,6 +46,9 @@ pub fn plain(operation: &str, result: &Value) -> String {
         "optimize_prompt" => {
             let performance = result.get("performance").cloned().unwrap_or_default();
             let of = |key: &str| number(performance.get(key));
+            if let Some(reason) = result.pointer("/fallback/reason").and_then(Value::as_str) {
+                return format!("not optimised, the program stays as it was: {reason}");
+            }
             let name = result
                 .pointer("/program/name")
                 .and_then(Value::as_str)
@@ -370,7 +374,7 @@ fn short(value: &Value) -> String {
             .filter_map(Value::as_str)
             .collect::<Vec<_>>()
             .join(", "),
-        other => other.to_string(),
+        other => value::untagged(other).to_string(),
     };
     clip(&text, 400)
 }

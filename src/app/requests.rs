@@ -4,17 +4,18 @@
 
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tokio::sync::mpsc;
 
+use super::OperationResult;
 use super::core::CoreOptions;
 use super::host::CoreHost;
 use super::jobs;
 use super::state::Message;
 use crate::gateway::Gateway;
-use crate::protocol::error::OperationError;
+use crate::protocol::error::{ErrorClass, OperationError, Strategy};
 use crate::protocol::message::{Lane, LmSpec, Request};
 use crate::session::event::{CellId, ProgramDef, RunId, Scope};
 use crate::session::state::SessionState;
@@ -41,6 +42,8 @@ struct Asked {
     ticket: Option<u64>,
     request: Request,
     at: Instant,
+    /// How long the kernel may take to answer, once it has the request.
+    deadline: Option<Duration>,
 }
 
 impl Requests {
@@ -93,6 +96,7 @@ impl Requests {
                 let asked = Asked {
                     supervisor,
                     ticket: Some(ticket),
+                    deadline: is_limited(&request).then_some(self.options.request_deadline),
                     request,
                     at: Instant::now(),
                 };
@@ -128,6 +132,7 @@ impl Requests {
                 ticket: None,
                 request,
                 at: Instant::now(),
+                deadline: None,
             };
             let _ = self.queue.send(asked);
         }
@@ -170,6 +175,7 @@ impl Requests {
             ticket: None,
             request,
             at: Instant::now(),
+            deadline: None,
         });
     }
 
@@ -230,6 +236,36 @@ impl Requests {
     }
 }
 
+/// Whether a request has a deadline. Runs have none of ours (their LM calls have
+/// their profile's), nor has what waits behind a cell.
+fn is_limited(request: &Request) -> bool {
+    request.run.is_none() && request.lane == Lane::Side
+}
+
+/// The answer, or that there was none in time: the rest of the workbench goes on,
+/// and so does the kernel, which only its own death or the user ends.
+async fn within(
+    deadline: Option<Duration>,
+    operation: &str,
+    answer: impl Future<Output = OperationResult>,
+) -> OperationResult {
+    let Some(deadline) = deadline else {
+        return answer.await;
+    };
+    tokio::time::timeout(deadline, answer)
+        .await
+        .unwrap_or_else(|_| {
+            let seconds = deadline.as_secs_f64();
+            let message = format!("the kernel did not answer `{operation}` within {seconds} s");
+            Err(
+                OperationError::new("operation_timeout", ErrorClass::Timeout, message)
+                    .strategy(Strategy::Retry)
+                    .with("operation", operation)
+                    .with("seconds", seconds),
+            )
+        })
+}
+
 /// Sends requests one after the other, without waiting for their answers: cells
 /// must reach the kernel in the order in which they were handed over.
 async fn ask_in_order(
@@ -241,10 +277,12 @@ async fn ask_in_order(
         ticket,
         request,
         at,
+        deadline,
     }) = asked.recv().await
     {
         // Requests wait here, in order, until there is a kernel (or none will come).
         let _ = supervisor.kernel_ready().await;
+        let operation = request.operation.clone();
         let mut answer = Box::pin(async move { supervisor.request(request).await });
         let answers = answers.clone();
         let tell = move |result| {
@@ -261,7 +299,7 @@ async fn ask_in_order(
         match futures_util::poll!(&mut answer) {
             Poll::Ready(result) => tell(result),
             Poll::Pending => {
-                tokio::spawn(async move { tell(answer.await) });
+                tokio::spawn(async move { tell(within(deadline, &operation, answer).await) });
             }
         }
     }

@@ -48,6 +48,7 @@ pub(super) async fn worker(bench: &Bench) -> Measured {
         answers.push(ms(begun.elapsed()));
     }
     let memory = core.kernel_pid().map_or(f64::NAN, resident_mb);
+    let encoding = cell(&mut core, scripts::SERIALISE).await?;
     core.close().await;
     let first = quantile(&mut ready, 0.5);
     Ok(vec![
@@ -66,6 +67,20 @@ pub(super) async fn worker(bench: &Bench) -> Measured {
             "ms",
             quantile(&mut answers, 0.5),
             30.0,
+        ),
+        Row::at_most(
+            "serialising a result of 1 MB, text",
+            "µs",
+            number(&encoding, "text")?,
+            (number(&encoding, "text_orjson")?, "orjson.dumps, µs"),
+            1.2,
+        ),
+        Row::at_most(
+            "serialising a result of 1 MB, rows",
+            "µs",
+            number(&encoding, "rows")?,
+            (number(&encoding, "rows_orjson")?, "orjson.dumps, µs"),
+            1.2,
         ),
         Row::plain("memory of a worker", "MB", memory),
     ])

@@ -88,6 +88,9 @@ async fn screen(common: &Common, replay: Option<std::path::PathBuf>) -> ExitCode
 /// A fault or cassette mode that is not one.
 pub(super) fn core_options(common: &Common) -> Result<CoreOptions, OperationError> {
     let mut options = CoreOptions::new(std::env::current_dir().unwrap_or_default());
+    if let Some(deadline) = request_deadline() {
+        options.request_deadline = deadline;
+    }
     options.sessions_dir.clone_from(&common.sessions_dir);
     options.venv.clone_from(&common.venv);
     options.gateway = GatewayOptions::from_process();
@@ -183,4 +186,11 @@ pub(super) fn complain_about(error: &OperationError, code: u8) -> ExitCode {
 pub(super) fn print_line(line: &str) -> bool {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{line}").and_then(|()| out.flush()).is_ok()
+}
+
+/// Seconds of `$DSPEX_REQUEST_DEADLINE`, where it says any.
+fn request_deadline() -> Option<Duration> {
+    let text = std::env::var("DSPEX_REQUEST_DEADLINE").ok()?;
+    let seconds = text.trim().parse().ok().filter(|seconds| *seconds > 0.0)?;
+    Duration::try_from_secs_f64(seconds).ok()
 }

@@ -9,9 +9,11 @@
 mod assemble;
 mod decode;
 mod encode;
+mod pieces;
 
 pub use decode::{DecodeError, Decoder, RawMessage, decode, peek};
 pub use encode::{Frames, Sender};
+pub use pieces::Pieces;
 
 /// A message whose JSON is longer than this goes out as chunk frames, bytes.
 pub const CHUNK_ABOVE: usize = 4 * 1024 * 1024;

@@ -81,8 +81,39 @@ pub struct OperationError {
     pub recovery: Recovery,
 }
 
+impl ErrorClass {
+    /// What follows from an error of this class where the error itself does not
+    /// say: a failed optimisation leaves the program as it was, a dead or hanging
+    /// worker is replaced (a kernel only by its own death or the user's word), and
+    /// nothing else is repeated for no reason.
+    pub fn strategy(self) -> Strategy {
+        match self {
+            Self::Optimization => Strategy::Fallback,
+            Self::Timeout | Self::ProcessCrashed => Strategy::RestartProcess,
+            _ => Strategy::Fatal,
+        }
+    }
+
+    /// The remedy where the error itself names none; empty where its message
+    /// must do that.
+    pub fn remedy(self) -> &'static str {
+        match self {
+            Self::Lm => "check the LM profile (`:lm`); the exchange is in the trace (F4)",
+            Self::Optimization => {
+                "the program is as it was; change the metric, the data or the options"
+            }
+            Self::Serialization => "give or return simpler values: text, numbers, lists, objects",
+            Self::Timeout => "try again; `:restart` replaces a kernel that hangs",
+            Self::ProcessCrashed => "run it again: the next request has a new worker",
+            Self::Import => "`dspex-tui doctor` says what is missing",
+            Self::Internal => "try again; `dspex-tui doctor` checks disk and environment",
+            Self::InvalidInput | Self::PythonRuntime | Self::Interrupted => "",
+        }
+    }
+}
+
 impl OperationError {
-    /// An error without traceback or context.
+    /// An error without traceback or context, with its class's strategy and remedy.
     pub fn new(kind: &str, class: ErrorClass, message: impl Into<String>) -> Self {
         Self {
             kind: kind.to_owned(),
@@ -90,7 +121,11 @@ impl OperationError {
             message: message.into(),
             traceback: Vec::new(),
             context: Map::new(),
-            recovery: Recovery::default(),
+            recovery: Recovery {
+                strategy: class.strategy(),
+                hint: class.remedy().to_owned(),
+                near: Vec::new(),
+            },
         }
     }
 
@@ -152,6 +187,26 @@ pub fn near_matches<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// R97, R99: class, strategy and remedy of what fails in the workbench itself.
+    #[test]
+    fn r99_each_class_has_its_strategy() {
+        for (class, strategy) in [
+            (ErrorClass::Optimization, Strategy::Fallback),
+            (ErrorClass::Import, Strategy::Fatal),
+            (ErrorClass::Timeout, Strategy::RestartProcess),
+            (ErrorClass::ProcessCrashed, Strategy::RestartProcess),
+            (ErrorClass::PythonRuntime, Strategy::Fatal),
+            (ErrorClass::Serialization, Strategy::Fatal),
+        ] {
+            let error = OperationError::new("x", class, "it failed");
+            assert_eq!(error.recovery.strategy, strategy, "{class:?}");
+            let own = error.hint("do this").strategy(Strategy::Retry);
+            assert_eq!(own.recovery.hint, "do this");
+            assert_eq!(own.recovery.strategy, Strategy::Retry);
+        }
+        assert!(!OperationError::internal("x").recovery.hint.is_empty());
+    }
 
     #[test]
     fn near_matches_prefers_the_closest_name() {

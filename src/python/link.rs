@@ -7,7 +7,7 @@ use std::io::Write as _;
 use std::os::unix::net::UnixStream;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use dspex_tui::protocol::codec::{Decoder, Frames, Sender};
+use dspex_tui::protocol::codec::{Decoder, Frames, Pieces, Sender};
 use dspex_tui::protocol::message::ParentHello;
 
 use super::gate::Gate;
@@ -91,6 +91,18 @@ impl Link {
         self.write(self.sender.raw(id, kind, payload));
     }
 
+    /// A large message to be written a piece at a time.
+    pub(super) fn pieces(&self, kind: &str, id: u64) -> Pieces {
+        self.sender.pieces(id, kind)
+    }
+
+    /// Writes frames of [`Link::pieces`]. Never call with the GIL held.
+    pub(super) fn send_frames(&self, frames: Vec<Vec<u8>>) {
+        if !process::is_fork() {
+            self.write_each(frames);
+        }
+    }
+
     /// Sends a typed message. Never call with the GIL held.
     pub(super) fn say(&self, id: u64, message: &impl serde::Serialize) {
         if let Ok(frames) = self.sender.message(id, message) {
@@ -109,7 +121,11 @@ impl Link {
         if process::is_fork() {
             return;
         }
-        // The lock is given up after each frame, so that others overtake chunks.
+        self.write_each(frames);
+    }
+
+    /// The lock is given up after each frame, so that others overtake chunks.
+    fn write_each(&self, frames: impl IntoIterator<Item = Vec<u8>>) {
         for frame in frames {
             let mut socket = self.lock();
             let bytes = self.after_spans(frame);

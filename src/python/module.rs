@@ -11,7 +11,7 @@ use dspex_tui::session::event::{CellId, RunId};
 use pyo3::create_exception;
 use pyo3::exceptions::{PyBaseException, PyException, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyIterator};
 use serde_json::value::RawValue;
 
 use super::gate::{Reply, Slot};
@@ -56,7 +56,7 @@ pub(super) mod _dspex {
     #[pymodule_export]
     use super::{
         RunCancelled, TransportFailure, cell_began, cell_ended, count_json, is_cancelled, lm_call,
-        lm_drop, lm_open, read_input, send, span_end, span_start, wait,
+        lm_drop, lm_open, read_input, send, send_pieces, span_end, span_start, wait,
     };
 
     #[pymodule_init]
@@ -83,6 +83,41 @@ fn send(py: Python<'_>, r#type: &str, id: u64, payload: &[u8]) -> PyResult<()> {
         }
     });
     Ok(())
+}
+
+/// Sends one large message; `pieces` gives the JSON of its payload part by part,
+/// which is never held whole.
+#[pyfunction]
+fn send_pieces(
+    py: Python<'_>,
+    r#type: &str,
+    id: u64,
+    pieces: &Bound<'_, PyIterator>,
+) -> PyResult<()> {
+    let link = link()?;
+    let mut message = link.pieces(r#type, id);
+    let mut failed = None;
+    for piece in pieces {
+        match piece.and_then(|piece| Ok(piece.cast_into::<PyBytes>()?)) {
+            Ok(piece) => {
+                let json = piece.as_bytes();
+                py.detach(|| link.send_frames(message.push(json)));
+            }
+            // What was sent is ended, so that the other side can forget it.
+            Err(error) => {
+                failed = Some(error);
+                break;
+            }
+        }
+    }
+    let whole = failed.is_none();
+    py.detach(|| {
+        link.send_frames(message.finish());
+        if whole && r#type == "answer" {
+            link.lanes.answered(id);
+        }
+    });
+    failed.map_or(Ok(()), Err)
 }
 
 type Job<'py> = (u64, String, Bound<'py, PyBytes>, Option<u64>, Option<u64>);

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
 
+use crate::app::present::value::pictures;
 use crate::command::duration;
 use crate::protocol::error::OperationError;
 use crate::sanitize;
@@ -14,8 +15,11 @@ pub fn bundle(data: &Map<String, Value>) -> String {
     let text = ["text/plain", "text/markdown"]
         .iter()
         .find_map(|kind| data.get(*kind).and_then(Value::as_str));
+    let pictures = pictures(data);
     match text {
-        Some(text) => text.trim_end().to_owned(),
+        Some(text) if pictures.is_empty() => text.trim_end().to_owned(),
+        Some(text) => format!("{}\n{pictures}", text.trim_end()),
+        None if !pictures.is_empty() => pictures,
         None => data
             .keys()
             .map(|kind| format!("[{kind}]"))

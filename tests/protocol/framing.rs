@@ -108,6 +108,37 @@ fn r55_large_messages_travel_in_chunks() {
     assert!(next(&mut decoder).is_none());
 }
 
+/// R55, R56: a message written part by part is the same message, in chunks that
+/// come out as they fill.
+#[test]
+fn r56_pieces_are_one_message() {
+    let sender = Sender::new("worker-1");
+    for len in [0_u64, 1, 400_000] {
+        let noise: Vec<u64> = (0..len)
+            .map(|n| n.wrapping_mul(0x9E37_79B9_7F4A_7C15))
+            .collect();
+        let message = answer(json!(noise));
+        let payload = serde_json::to_value(&message).unwrap()["payload"].to_string();
+        let mut pieces = sender.pieces(9, "answer");
+        let mut decoder = Decoder::default();
+        let (mut early, mut largest) = (0, 0);
+        for part in payload.as_bytes().chunks(50_000) {
+            for frame in pieces.push(part) {
+                early += 1;
+                largest = largest.max(frame.len());
+                decoder.feed(&frame);
+            }
+        }
+        for frame in pieces.finish() {
+            decoder.feed(&frame);
+        }
+        assert!(largest <= (1 << 20) * 4 / 3 + 400);
+        assert!(early > 1 || len < 2, "{early} frames before the end");
+        assert_eq!(next(&mut decoder).unwrap().unwrap(), (9, message));
+        assert!(next(&mut decoder).is_none());
+    }
+}
+
 /// R55: small messages overtake the chunks of a large one, and two large ones
 /// may be under way at once.
 #[test]

@@ -92,6 +92,9 @@ class Native(types.ModuleType):
     def send(self, kind, number, payload):
         self.sent.append((kind, number, json.loads(payload)))
 
+    def send_pieces(self, kind, number, pieces):
+        self.send(kind, number, b"".join(pieces))
+
     def outputs(self):
         return [p["output"] for kind, _, p in self.sent if kind == "cell_output"]
 

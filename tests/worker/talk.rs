@@ -109,6 +109,41 @@ async fn r58_large_payloads_go_both_ways() {
     bench.supervisor.shutdown().await;
 }
 
+/// R56: a worker that answers 96 MB part by part never holds them: its memory
+/// grows by a few chunks.
+#[tokio::test]
+async fn r56_memory_stays_bounded_while_a_dataset_travels() {
+    let bench = Bench::start(options());
+    let source = r#"
+import os
+def resident():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+_dspex.send("log", 0, b'{"level": "debug", "text": "warm"}')
+before, peak, sent = resident(), 0, 0
+def parts():
+    global peak, sent
+    yield b'{"level": "debug", "text": "'
+    for n in range(960):
+        part = os.urandom(50_000).hex().encode()
+        sent += len(part)
+        peak = max(peak, resident())
+        yield part
+    yield b'"}'
+_dspex.send_pieces("log", 0, parts())
+result = [sent, peak - before]
+"#;
+    let answer = bench
+        .send(cell(1, source, Lane::Run))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(answer["value"][0], 96_000_000);
+    let grown = answer["value"][1].as_i64().unwrap();
+    assert!(grown < 24_000_000, "{grown} bytes more at the peak");
+    bench.supervisor.shutdown().await;
+}
+
 /// R57: whatever is printed on descriptors 1 and 2, by whomever, is output and
 /// never a frame.
 #[tokio::test]

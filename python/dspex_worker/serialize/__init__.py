@@ -29,6 +29,7 @@ __all__ = [
     "dumps",
     "dumps_flat",
     "fields_of",
+    "is_long",
     "loads",
     "pieces",
     "plain",

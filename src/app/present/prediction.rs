@@ -5,6 +5,8 @@
 
 use serde_json::{Map, Value};
 
+use super::value::untagged;
+
 /// One row: a label, and text of one line or several.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
@@ -42,11 +44,11 @@ pub fn view(fields: &Map<String, Value>) -> View {
     let mut view = View::default();
     for (name, value) in fields {
         let shown = match name.as_str() {
-            "trajectory" => trajectory(value),
-            "history" if value.get("messages").is_some() => history(value),
-            "code_runs" => code_runs(value),
-            "attempts" => attempts(value, &mut view.chains),
-            "results" => numbered("result", value),
+            "trajectory" => trajectory(&untagged(value)),
+            "history" => history(&untagged(value)),
+            "code_runs" => code_runs(&untagged(value)),
+            "attempts" => attempts(&untagged(value), &mut view.chains),
+            "results" => numbered("result", &untagged(value)),
             _ => None,
         };
         match shown {
@@ -299,14 +301,8 @@ fn text(value: &Value) -> String {
             .filter_map(Value::as_str)
             .collect::<Vec<_>>()
             .join("\n"),
-        Value::Array(items) if items.len() > 3 => pretty(value),
-        Value::Object(fields) if fields.len() > 3 => pretty(value),
-        other => other.to_string(),
+        other => super::value::text(other),
     }
-}
-
-fn pretty(value: &Value) -> String {
-    serde_json::to_string_pretty(value).unwrap_or_default()
 }
 
 fn wrapped(text: &str, width: usize) -> Vec<String> {

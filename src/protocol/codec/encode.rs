@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use flate2::{Compress, Compression, FlushCompress, Status};
 use serde::Serialize;
 
+use super::pieces::Pieces;
 use super::{CHUNK_ABOVE, CHUNK_BYTES};
 use crate::protocol::message::{Chunk, Metadata};
 
@@ -57,15 +58,27 @@ impl Sender {
         self.finish(id, &inner)
     }
 
-    fn finish(&self, id: u64, inner: &[u8]) -> Frames {
+    /// A large message whose payload is written a piece at a time.
+    pub fn pieces(&self, id: u64, kind: &str) -> Pieces {
+        let kind = serde_json::to_string(kind).unwrap_or_default();
+        let head = format!("{{\"id\":{id},\"type\":{kind},\"payload\":");
+        let stream = self.streams.fetch_add(1, Ordering::Relaxed);
+        Pieces::new(head.as_bytes(), self.tail(), stream)
+    }
+
+    fn tail(&self) -> String {
         let timestamp = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .map_or(0.0, |elapsed| elapsed.as_secs_f64());
-        let head = format!("{{\"id\":{id},");
-        let tail = format!(
+        format!(
             ",\"timestamp\":{timestamp:.6},\"metadata\":{}}}",
             self.metadata
-        );
+        )
+    }
+
+    fn finish(&self, id: u64, inner: &[u8]) -> Frames {
+        let head = format!("{{\"id\":{id},");
+        let tail = self.tail();
         let len = head.len() + inner.len() + tail.len();
         let mut frame = Vec::with_capacity(len + 4);
         frame.extend_from_slice(&u32::try_from(len).unwrap_or(u32::MAX).to_be_bytes());
@@ -146,21 +159,24 @@ impl Chunker {
             // The message itself is no longer needed while the last piece waits.
             self.json = Vec::new();
         }
-        let chunk = Chunk {
-            stream: self.stream,
-            chunk_index: self.index,
-            is_final: self.done,
-            data: STANDARD.encode(&piece),
-        };
+        let index = self.index;
         self.index += 1;
-        let payload = serde_json::to_string(&chunk).unwrap_or_default();
-        let body = format!(
-            "{{\"id\":0,\"type\":\"chunk\",\"payload\":{payload}{}",
-            self.tail
-        );
-        let mut frame = Vec::with_capacity(body.len() + 4);
-        frame.extend_from_slice(&u32::try_from(body.len()).unwrap_or(u32::MAX).to_be_bytes());
-        frame.extend_from_slice(body.as_bytes());
-        Some(frame)
+        Some(chunk(self.stream, index, self.done, &piece, &self.tail))
     }
+}
+
+/// The frame of one chunk; `tail` ends its envelope.
+pub(super) fn chunk(stream: u64, index: u32, is_final: bool, piece: &[u8], tail: &str) -> Vec<u8> {
+    let chunk = Chunk {
+        stream,
+        chunk_index: index,
+        is_final,
+        data: STANDARD.encode(piece),
+    };
+    let payload = serde_json::to_string(&chunk).unwrap_or_default();
+    let body = format!("{{\"id\":0,\"type\":\"chunk\",\"payload\":{payload}{tail}");
+    let mut frame = Vec::with_capacity(body.len() + 4);
+    frame.extend_from_slice(&u32::try_from(body.len()).unwrap_or(u32::MAX).to_be_bytes());
+    frame.extend_from_slice(body.as_bytes());
+    frame
 }

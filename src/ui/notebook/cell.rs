@@ -4,6 +4,7 @@ use ratatui::text::{Line, Span};
 use serde_json::{Map, Value};
 
 use crate::app::present::prediction::{self, View};
+use crate::app::present::value::pictures;
 use crate::protocol::error::OperationError;
 use crate::sanitize;
 use crate::session::event::{CellKind, Output, RunStatus};
@@ -201,7 +202,11 @@ fn bundle(
     if let Some(Value::String(markdown)) = data.get("text/markdown") {
         return markdown::lines(markdown, room, theme);
     }
-    let plain = data.get("text/plain").map(text::value).unwrap_or_default();
+    let mut plain = data.get("text/plain").map(text::value).unwrap_or_default();
+    let pictures = pictures(data);
+    if !pictures.is_empty() {
+        plain = format!("{}\n{pictures}", plain.trim_end());
+    }
     long(&plain, room, unfolded, theme, |part| {
         text::coloured(part, theme.style(Role::Text), room, theme.name != "mono")
     })

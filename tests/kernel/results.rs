@@ -1,0 +1,97 @@
+//! What comes back from the kernel: every kind of value, large ones, and none at all.
+
+use std::fmt::Write as _;
+
+use serde_json::json;
+
+use super::Lines;
+
+/// R51, R58: the real native module and the serialiser agree about every kind of
+/// value: it comes back equal; 5 MB go both ways.
+#[test]
+fn every_kind_of_value_comes_back() {
+    let mut lines = Lines::new();
+    let cell = lines.cell(
+        r#"
+import datetime, math, dataclasses, pydantic
+from dspex_worker import serialize
+class Person(pydantic.BaseModel):
+    name: str
+@dataclasses.dataclass
+class Point:
+    x: float
+values = [None, True, 0, -1, 2**63, 2**64, -2**70, 0.1, 1e308, "", "snow ☃", "half \ud800", b"\xff", (1, (2,)),
+    {1, 2}, {1: 2}, {"_type": "mine"}, datetime.date(2024, 1, 2), Person(name="Ann"), Point(math.inf),
+    {"deep": [[[{"a": [1.5, None]}]]]}, dspy.Example(q="x").with_inputs("q"), dspy.History(messages=[{"q": 1}]),
+    "x" * 5_000_000]
+wrong = [v for v in values if serialize.restore(serialize.loads(serialize.dumps([v]))) != [v]]
+assert not wrong, str(wrong)[:500]
+plain = {"a": [1, 2.5, None, True, {"b": "c"}]}
+assert serialize.plain(plain) is plain
+assert serialize.loads(serialize.dumps([math.nan]))[0]["value"] == "NaN"
+many = [[]]
+for _ in range(64):
+    many = [many, many]
+assert b"truncated" in serialize.dumps(many)
+cyclic = []
+cyclic.append(cyclic)
+assert b"cycle" in serialize.dumps(cyclic)
+len(values)
+"#,
+    );
+    let shown =
+        lines.cell("dspy.Prediction(person=Person(name='Ann'), when=datetime.date(2024, 1, 2))");
+    let lived = lines.live();
+    assert_eq!(lived.value(cell), "24");
+    let outputs = lived.result(shown)["outputs"].to_string();
+    assert!(outputs.contains(r#""_type":"date""#), "{outputs}");
+}
+
+/// R55: a dataset of 100,000 examples travels in chunks, whole and in order.
+#[test]
+fn a_hundred_thousand_examples_travel() {
+    let mut lines = Lines::new();
+    let mut rows = String::new();
+    for n in 0..100_000 {
+        let _ = writeln!(
+            rows,
+            r#"{{"question": "What is {n} plus one, please?", "answer": "{}"}}"#,
+            n + 1
+        );
+    }
+    std::fs::write(lines.home.work().join("many.jsonl"), rows).unwrap();
+    let loaded = lines.ask(
+        "load_dataset",
+        json!({"path": "many.jsonl", "name": "many"}),
+    );
+    let last = lines.ask("show_dataset", json!({"name": "many", "offset": 99_999}));
+    let lived = lines.live();
+    assert_eq!(lived.result(loaded)["len"], 100_000);
+    assert_eq!(
+        lived.result(last)["rows"],
+        json!([{"question": "What is 99999 plus one, please?", "answer": "100000"}])
+    );
+}
+
+/// R102: an inspection that hangs is given up with a clear error; completion, the
+/// next cell and the hung kernel's programs go on.
+#[test]
+fn a_request_that_hangs_is_given_up() {
+    let mut lines = Lines::new();
+    lines.home.set("DSPEX_REQUEST_DEADLINE", "2");
+    lines.cell(
+        "import time\nfrom dspex_worker.operations import kernel, registry\n\
+         registry._known['inspect'] = lambda arguments, job: time.sleep(120)",
+    );
+    let hung = lines.ask("inspect", json!({"source": "len", "cursor": 3}));
+    let next = lines.ask("parse_signature", json!({"signature": "q -> a"}));
+    let cell = lines.cell("1 + 1");
+    let lived = lines.live();
+    let error = lived.error(hung);
+    assert_eq!(error["type"], "operation_timeout");
+    assert_eq!(error["class"], "timeout");
+    assert_eq!(error["recovery"]["strategy"], "retry");
+    assert!(!error["recovery"]["hint"].as_str().unwrap().is_empty());
+    assert_eq!(lived.result(next)["outputs"][0]["name"], "a");
+    assert_eq!(lived.value(cell), "2");
+}
