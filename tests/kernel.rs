@@ -12,6 +12,7 @@ mod lives;
 mod modules;
 mod refusals;
 mod scripts;
+mod tools;
 mod trace;
 
 use dspex_tui::operation::{self, schema};

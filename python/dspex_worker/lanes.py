@@ -6,6 +6,7 @@ in `operations`.
 
 from __future__ import annotations
 
+import sys
 import threading
 from typing import Any
 
@@ -25,6 +26,9 @@ def serve() -> None:
     threading.Thread(target=_loop, args=("side",), name="dspex-side", daemon=True).start()
     _more_run_threads()
     _loop("main")
+    programs = sys.modules.get(f"{__package__}.programs")
+    if programs is not None:
+        programs.close_all()
 
 
 def _loop(lane: str) -> None:
