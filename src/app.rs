@@ -4,6 +4,7 @@
 //! operations through a [`Handle`] and reads [`State`]. Owns no drawing and no
 //! terminal; knows nothing of Python beyond the messages of a worker.
 
+mod approvals;
 mod command_cell;
 pub mod core;
 mod effect;
@@ -15,8 +16,10 @@ mod requests;
 mod resolve;
 pub mod socket;
 pub mod state;
+mod tools;
 mod update;
 
+pub use self::approvals::{Approvals, Waiting};
 pub use self::core::{Core, CoreOptions, SessionChoice};
 pub use self::effect::Effect;
 pub use self::state::{InputWanted, Message, SaveStatus, State, Submission};

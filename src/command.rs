@@ -57,6 +57,8 @@ pub enum Group {
     Lm,
     /// Signatures, prompts, modules, programs.
     Program,
+    /// Tools, MCP servers, the user's modules.
+    Tool,
     /// Datasets, evaluation, optimisation.
     Data,
     /// Runs, the kernel and the session.
@@ -65,10 +67,11 @@ pub enum Group {
 
 impl Group {
     /// All of them, in the order of the help.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::General,
         Self::Lm,
         Self::Program,
+        Self::Tool,
         Self::Data,
         Self::Session,
     ];
@@ -79,6 +82,7 @@ impl Group {
             Self::General => "General",
             Self::Lm => "Language models",
             Self::Program => "Signatures and programs",
+            Self::Tool => "Tools, servers and modules of yours",
             Self::Data => "Data, evaluation, optimisation",
             Self::Session => "Runs and sessions",
         }
@@ -132,6 +136,10 @@ pub enum Completer {
     Program,
     /// Programs of the session and DSPy's modules.
     Runnable,
+    /// Registered tools.
+    Tool,
+    /// MCP servers.
+    Server,
     /// Named signatures.
     Signature,
     /// Datasets of the session.

@@ -5,6 +5,7 @@
 //! input into actions and does no I/O; [`Screen::draw`] draws. [`run()`] is the
 //! loop that carries the actions out. Owns no session and no Python.
 
+mod approve;
 mod code;
 mod command_line;
 mod context;

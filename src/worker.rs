@@ -17,7 +17,7 @@ mod supervisor;
 
 pub use connection::{Launch, Worker};
 pub use environment::PythonEnvironment;
-pub use host::{Host, LmReply, WorkerEvent};
+pub use host::{ApprovalReply, Host, LmReply, WorkerEvent};
 pub(crate) use pool::resident_mb;
 pub use pool::{MemberHealth, PoolHealth, PoolOptions, PoolRole, PoolsOptions};
 pub use process::Death;

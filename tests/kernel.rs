@@ -14,6 +14,7 @@ mod refusals;
 mod results;
 mod sandbox;
 mod scripts;
+mod tools;
 mod trace;
 
 use dspex_tui::operation::{self, schema};

@@ -6,6 +6,7 @@ in `operations`.
 
 from __future__ import annotations
 
+import sys
 import threading
 from typing import Any
 
@@ -31,8 +32,11 @@ def serve() -> None:
         except KeyboardInterrupt:  # a late signal, when no cell runs
             continue
         if job is None:
-            return
+            break
         carry_out(job)
+    programs = sys.modules.get(f"{__package__}.programs")
+    if programs is not None:
+        programs.close_all()
 
 
 def _loop(lane: str) -> None:

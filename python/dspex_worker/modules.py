@@ -10,7 +10,7 @@ from typing import Any
 
 import dspy
 
-from . import composed, library, lms
+from . import composed, library, lms, registered, tools, user_modules
 from .errors import Refusal, one_line, unknown
 from .kernel import shell
 from .sandbox import choice, fallback
@@ -40,7 +40,7 @@ def find(name: str) -> type | None:
     if plain in library.entries():
         library.require(plain)
         return None
-    value = shell.namespace().get(plain, getattr(dspy, plain, None))
+    value = user_modules.find(plain) or shell.namespace().get(plain, getattr(dspy, plain, None))
     if isinstance(value, type) and issubclass(value, dspy.Module):
         return value
     raise unknown("module", name, names())
@@ -58,7 +58,7 @@ def names() -> list[str]:
         for key, value in shell.namespace().items()
         if isinstance(value, type) and issubclass(value, dspy.Module)
     ]
-    return [*library.usable(), *own]
+    return [*library.usable(), *registered.names("modules"), *own]
 
 
 def make(name: str, signature: Any, options: dict[str, Any]) -> Any:
@@ -75,7 +75,9 @@ def make(name: str, signature: Any, options: dict[str, Any]) -> Any:
         return _COMPOSED[plain](signature, library.with_defaults(plain, options))
     given = library.check(plain, options)
     if any(option["name"] == "tools" for option in library.entries()[plain]["options"]):
-        given["tools"] = tools_of(given.get("tools") or [])
+        given["tools"] = tools.all_of(given.get("tools") or [])
+        if plain == "CodeAct":
+            tools.refuse_guarded(plain, given["tools"])
     if "sub_lm" in given:
         given["sub_lm"] = _lm(given["sub_lm"])
     cls = getattr(dspy, plain)
@@ -85,12 +87,6 @@ def make(name: str, signature: Any, options: dict[str, Any]) -> Any:
         if given.pop("fallback", True):
             cls = fallback.CLASSES.get(plain, cls)
     return construct(cls, [signature], given)
-
-
-def tools_of(given: Any) -> list[Any]:
-    """The tools of an option: names, or functions."""
-    listed: list[Any] = list(given) if isinstance(given, (list, tuple)) else [given]
-    return [_tool(tool) for tool in listed]
 
 
 def construct(cls: type, positional: list[Any], options: dict[str, Any]) -> Any:
@@ -121,7 +117,7 @@ def _inner(signature: Any, options: dict[str, Any]) -> Any:
 def _users(cls: type, signature: Any, options: dict[str, Any]) -> Any:
     options = dict(options)
     if "tools" in options:
-        options["tools"] = tools_of(options["tools"])
+        options["tools"] = tools.all_of(options["tools"])
     positional = [signature] if signature is not None and _takes_arguments(cls) else []
     return construct(cls, positional, options)
 
@@ -137,18 +133,6 @@ def _need_signature(name: str, signature: Any) -> None:
             f"{name} needs an output field",
             hint="write what is asked for after `->`, as in `question -> answer`",
         )
-
-
-def _tool(tool: Any) -> Any:
-    if callable(tool):
-        return tool
-    space = shell.namespace()
-    found = space.get(str(tool))
-    if callable(found):
-        return found
-    raise unknown(
-        "tool", str(tool), [k for k, v in space.items() if callable(v) and not k.startswith("_")]
-    )
 
 
 def _lm(lm: Any) -> Any:

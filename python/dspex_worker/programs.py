@@ -9,7 +9,7 @@ from typing import Any
 
 import dspy
 
-from . import library, modules, serialize, shipping, signatures
+from . import library, modules, serialize, shipping, signatures, user_modules
 from .errors import Refusal, unknown
 from .kernel import shell
 from .protocol import ProgramDef
@@ -106,7 +106,9 @@ def get(program: Any) -> Any:
     if shipping.mentioned(program):
         # Its tools may have been defined anew since it was built.
         return build(program)
-    key = serialize.dumps(program)
+    names = program.get("modules") or []
+    versions = [user_modules.version(str(name)) for name in names]
+    key = serialize.dumps([program, versions])
     with _lock:
         found = _live.get(key)
         if found is not None:
@@ -129,6 +131,15 @@ def with_state(program: Any, state: Any) -> Any:
     copied = program.deepcopy()
     copied.load_state(state)
     return copied
+
+
+def close_all() -> None:
+    """Let the live programs give back what they hold, when the worker ends."""
+    with _lock:
+        gone = list(_live.values())
+        _live.clear()
+    for old in gone:
+        modules.clean_up(old)
 
 
 def build(program: Any) -> Any:

@@ -51,6 +51,11 @@ def run() -> int | None:
     return getattr(threading.current_thread(), "_dspex_run", None)
 
 
+def active() -> str | None:
+    """The span that is running."""
+    return _active_id()
+
+
 def run_of(span: str) -> int | None:
     """The run a span id names."""
     parts = span.split("-", 2)

@@ -224,6 +224,7 @@ impl Core {
         state.save = journal.status().borrow().clone();
         let owner = Owner::new(&options, journal, &state.session, &tx);
         state.gateway = Some(owner.gateway.clone());
+        state.approvals.interactive = options.interactive;
         let backing = Backing::Owner(Box::new(owner));
         let mut core = Self {
             state,
@@ -395,6 +396,9 @@ impl Core {
     /// Goes on without a front end until no run is going on, `timeout` at most.
     pub async fn run_headless(&mut self, timeout: std::time::Duration) {
         let deadline = tokio::time::Instant::now() + timeout;
+        for effect in self.state.approvals.nobody_here() {
+            self.carry_out(effect);
+        }
         while self.state.busy() && !self.state.stopping {
             if self.state.input.is_some() {
                 // Nobody can answer any more: `input()` is at the end of its file.
@@ -511,6 +515,14 @@ impl Core {
                 owner.requests.cancel(run);
             }
             Effect::ReplyInput(text) => owner.requests.reply_input(text),
+            Effect::AnswerApproval(reply, allow, reason) => reply.answer(allow, reason),
+            Effect::WatchApproval(id, withdrawn) => {
+                let tx = self.tx.clone();
+                tokio::spawn(async move {
+                    withdrawn.cancelled().await;
+                    let _ = tx.send(Message::ApprovalWithdrawn(id));
+                });
+            }
             Effect::RestartKernel(reply) => {
                 owner.requests.restart_kernel();
                 let _ = reply.send(Ok(json!({})));

@@ -2,11 +2,12 @@
 
 use serde_json::Value;
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 
 use super::OperationResult;
 use crate::protocol::message::Request;
 use crate::session::event::{CellId, Document, EventBody, ProgramDef, RunId, Scope};
-use crate::worker::PoolRole;
+use crate::worker::{ApprovalReply, PoolRole};
 
 /// One thing to do.
 #[derive(Debug)]
@@ -34,6 +35,10 @@ pub enum Effect {
     Cancel(RunId),
     /// Answer `input()`.
     ReplyInput(Option<String>),
+    /// Let a tool be called, or tell why not.
+    AnswerApproval(ApprovalReply, bool, String),
+    /// Say so (`Message::ApprovalWithdrawn`) when nobody waits for it any more.
+    WatchApproval(u64, CancellationToken),
     /// End the kernel and start a fresh one.
     RestartKernel(oneshot::Sender<OperationResult>),
     /// End the workers of the pools; fresh ones come when they are wanted.

@@ -9,12 +9,12 @@ use tokio::sync::mpsc;
 use super::state::{InputWanted, Message};
 use crate::gateway::Gateway;
 use crate::protocol::error::OperationError;
-use crate::protocol::message::{LmRequest, Request};
+use crate::protocol::message::{ApprovalRequest, LmRequest, Request};
 use crate::session::event::{
     EventBody, Level, NameInfo, Output, Passport, RunId, Scope, SpanItem, WorkerReport, WorkerState,
 };
 use crate::session::journal::Journal;
-use crate::worker::{Host, LmReply, WorkerEvent};
+use crate::worker::{ApprovalReply, Host, LmReply, WorkerEvent};
 
 /// The core's side of its workers.
 pub(super) struct CoreHost {
@@ -116,6 +116,10 @@ impl Host for CoreHost {
                 }
             }
         });
+    }
+
+    fn approval(&self, wanted: ApprovalRequest, reply: ApprovalReply) {
+        let _ = self.tx.send(Message::ApprovalWanted(wanted, reply));
     }
 
     fn event(&self, _worker: u32, event: WorkerEvent) {

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use super::OperationResult;
 use super::effect::Effect;
 use super::state::{Pending, State};
+use super::tools;
 use super::update::status;
 use crate::protocol::error::ErrorClass;
 use crate::session::event::{
@@ -108,7 +109,7 @@ fn made(state: &State, pending: &Pending, answer: &mut Value) -> Vec<EventBody> 
                 });
             }
         }
-        "create_program" => {
+        "create_program" | "load_program" => {
             if let Some(program) = parse::<ProgramDef>(answer) {
                 bodies.push(register(state, program, answer));
             }
@@ -133,6 +134,9 @@ fn made(state: &State, pending: &Pending, answer: &mut Value) -> Vec<EventBody> 
             {
                 bodies.push(register(state, definition, program));
             }
+        }
+        "register_tool" | "register_mcp_server" | "register_module" => {
+            bodies.extend(tools::made(pending.operation.name, answer));
         }
         "run_cell" => bodies.extend(made_by_cell(state, answer)),
         _ => {}

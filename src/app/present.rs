@@ -61,7 +61,7 @@ pub fn plain(operation: &str, result: &Value) -> String {
             )
         }
         "create_signature" | "parse_signature" => signature(result),
-        "create_program" => program(result),
+        "create_program" | "load_program" => program(result),
         "load_dataset" => dataset(result),
         "test_lm" => test(result),
         "execute_code" => code::plain(result),
@@ -78,6 +78,10 @@ pub fn plain(operation: &str, result: &Value) -> String {
             }
         }
         "list_dspy_modules" => modules(result),
+        "list_tools" | "register_mcp_server" => tools(result),
+        "register_tool" => tool(result),
+        "list_mcp_servers" => table(result.get("servers"), &["name", "command", "url"]),
+        "call_tool" => result.get("result").map(short).unwrap_or_default(),
         "list_sessions" => table(result.get("sessions"), &["id", "name", "cells", "calls"]),
         "find_local_lms" => servers(result),
         "compare_sessions" => comparison(result),
@@ -251,6 +255,45 @@ fn modules(result: &Value) -> String {
         }
     }
     table(Some(&list), &["name", "status", "about"])
+}
+
+/// Tools, then the calls that wait.
+fn tools(result: &Value) -> String {
+    let list = |key: &str| {
+        let list = result.get(key).and_then(Value::as_array);
+        list.map(Vec::as_slice).unwrap_or_default()
+    };
+    let mut lines: Vec<String> = list("tools").iter().map(tool).collect();
+    if lines.is_empty() {
+        lines.push("none: `:tool add NAME file=FILE` makes one".to_owned());
+    }
+    lines.extend(list("waiting").iter().map(|waiting| {
+        let arguments = waiting.get("arguments").cloned().unwrap_or_default();
+        format!(
+            "waits: {} {}({arguments})  `:approve` allows it",
+            number(waiting.get("id")),
+            text(waiting, "tool")
+        )
+    }));
+    lines.join("\n")
+}
+
+/// `search(query, k)  ask  Finds passages.`
+fn tool(result: &Value) -> String {
+    let arguments = result.get("args").and_then(Value::as_object);
+    let names: Vec<&str> = arguments
+        .into_iter()
+        .flatten()
+        .map(|(name, _)| name.as_str())
+        .collect();
+    let desc = text(result, "desc");
+    format!(
+        "{}({})  {}  {}",
+        text(result, "name"),
+        names.join(", "),
+        text(result, "approval"),
+        clip(desc.lines().next().unwrap_or_default(), 100)
+    )
 }
 
 fn dataset(result: &Value) -> String {

@@ -14,6 +14,7 @@ use super::core::CoreOptions;
 use super::host::CoreHost;
 use super::jobs;
 use super::state::Message;
+use super::tools;
 use crate::gateway::Gateway;
 use crate::protocol::error::{ErrorClass, OperationError, Strategy};
 use crate::protocol::message::{Lane, LmSpec, Request};
@@ -154,6 +155,7 @@ impl Requests {
                 "signatures": session.signatures,
                 "programs": session.programs.values().collect::<Vec<_>>(),
                 "datasets": session.datasets.values().collect::<Vec<_>>(),
+                "registered": tools::registered(session),
             }),
             ..Request::default()
         });

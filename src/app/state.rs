@@ -7,11 +7,14 @@ use serde_json::{Map, Value};
 use tokio::sync::oneshot;
 
 use super::OperationResult;
+use super::approvals::Approvals;
 use crate::gateway::{Gateway, profiles};
 use crate::operation::Operation;
 use crate::protocol::error::OperationError;
+use crate::protocol::message::ApprovalRequest;
 use crate::session::event::{CellId, Event, LmProfile, RunId, Scope};
 use crate::session::state::SessionState;
+use crate::worker::ApprovalReply;
 
 pub use crate::session::SaveStatus;
 
@@ -57,6 +60,10 @@ pub enum Message {
     },
     /// A running cell calls `input()`.
     InputWanted(InputWanted),
+    /// A tool that asks is about to be called.
+    ApprovalWanted(ApprovalRequest, ApprovalReply),
+    /// It was answered, or nobody waits for it any more.
+    ApprovalWithdrawn(u64),
     /// A worker took the kernel's place.
     KernelReplaced,
     /// Whether events reach the disk changed.
@@ -78,6 +85,8 @@ pub struct State {
     pub save: SaveStatus,
     /// A running cell waits for `input()`.
     pub input: Option<InputWanted>,
+    /// Calls of tools that wait for a person.
+    pub approvals: Approvals,
     /// Requests the kernel has not answered.
     pub pending: HashMap<u64, Pending>,
     /// `:commands` whose end is not recorded yet.

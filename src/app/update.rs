@@ -5,7 +5,7 @@ use tokio::sync::oneshot;
 
 use super::effect::Effect;
 use super::state::{Message, Pending, State, Submission};
-use super::{OperationResult, command_cell, outcome, resolve};
+use super::{OperationResult, approvals, command_cell, outcome, resolve, tools};
 use crate::gateway::demo::dataset;
 use crate::operation::{self, Operation, Route, check};
 use crate::protocol::error::{OperationError, near_matches};
@@ -45,6 +45,11 @@ pub fn update(state: &mut State, message: Message) -> Vec<Effect> {
             duration_ms,
             reply,
         } => command_cell::end(state, cell, &operation, result, duration_ms, reply),
+        Message::ApprovalWanted(wanted, reply) => approvals::wanted(state, wanted, reply),
+        Message::ApprovalWithdrawn(id) => {
+            state.approvals.withdrawn(id);
+            Vec::new()
+        }
         Message::InputWanted(wanted) => {
             state.input = Some(wanted);
             Vec::new()
@@ -111,6 +116,9 @@ fn by_python(
         serde_json::to_value(spec).ok()
     };
     resolve::options(&state.session, &mut arguments, &lm_spec);
+    if kind.is_some() || operation.name == "list_dspy_modules" {
+        arguments.insert("registered".to_owned(), tools::registered(&state.session));
+    }
     let keeps_its_name = matches!(operation.name, "create_signature");
     let keep_as = if keeps_its_name {
         arguments
@@ -290,6 +298,11 @@ fn by_core(
                 Effect::Reply(reply, Ok(json!({}))),
             ]
         }
+        "answer_approval" => {
+            let (mut effects, result) = approvals::answer(state, &arguments);
+            effects.push(Effect::Reply(reply, result));
+            effects
+        }
         "interrupt" => interrupt(state, &arguments, reply),
         "cancel" => cancel(state, &arguments, reply),
         "restart_kernel" => vec![Effect::RestartKernel(reply)],
@@ -362,6 +375,9 @@ fn about_the_session(
     operation: &str,
     arguments: &Map<String, Value>,
 ) -> Result<(Vec<Effect>, Value), OperationError> {
+    if let Some(done) = tools::operation(state, operation, arguments) {
+        return done.map(|(events, answer)| (events.into_iter().map(append).collect(), answer));
+    }
     let session = &state.session;
     let name = text(arguments, "name").unwrap_or_default();
     match operation {
@@ -538,7 +554,7 @@ fn cancel(state: &State, arguments: &Map<String, Value>, reply: Reply) -> Vec<Ef
     effects
 }
 
-fn known<'a>(
+pub(super) fn known<'a>(
     name: &str,
     what: &str,
     kind: &str,

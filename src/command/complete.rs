@@ -178,6 +178,7 @@ fn of_module(command: &Command, before: &str, key: &str) -> Option<Completer> {
     Some(match option.kind.as_str() {
         "flag" => Completer::OneOf(&["true", "false"]),
         "module" => Completer::Module,
+        "tools" => Completer::Tool,
         "metric" => Completer::Metric,
         "dataset" | "corpus" => Completer::Dataset,
         "embedder" => Completer::OneOf(&["words"]),
@@ -221,8 +222,10 @@ fn values(completer: Completer, stem: &str, context: &Context) -> Vec<(String, S
         let there = modules::all()
             .iter()
             .filter(|module| module.status != "unavailable");
+        let own = context.modules.iter();
         there
             .map(|module| (module.name.clone(), module.doc.clone()))
+            .chain(own.map(|(name, _)| (name.clone(), "a module of yours".to_owned())))
             .collect()
     };
     let programs = || -> Vec<(String, String)> {
@@ -246,6 +249,8 @@ fn values(completer: Completer, stem: &str, context: &Context) -> Vec<(String, S
             list.map(|signature| (signature.name.clone(), "signature".to_owned()))
                 .collect()
         }
+        Completer::Tool => owned(&context.tools),
+        Completer::Server => owned(&context.servers),
         Completer::Dataset => owned(&context.datasets),
         Completer::Module => usable(),
         Completer::Metric => [words(METRICS), owned(&context.functions)].concat(),

@@ -50,6 +50,12 @@ pub struct Context {
     pub programs: Vec<ProgramNames>,
     /// Named signatures with their input fields.
     pub signatures: Vec<ProgramNames>,
+    /// Registered tools.
+    pub tools: Vec<String>,
+    /// MCP servers.
+    pub servers: Vec<String>,
+    /// The user's modules, and whether they take a signature.
+    pub modules: Vec<(String, bool)>,
     /// Datasets.
     pub datasets: Vec<String>,
     /// Functions of the kernel: possible metrics.
@@ -105,6 +111,13 @@ impl Context {
                     name: name.clone(),
                     inputs: inputs(signature),
                 })
+                .collect(),
+            tools: session.tools.keys().cloned().collect(),
+            servers: session.servers.keys().cloned().collect(),
+            modules: session
+                .modules
+                .values()
+                .map(|module| (module.name.clone(), module.signature))
                 .collect(),
             datasets: session.datasets.keys().cloned().collect(),
             functions: session

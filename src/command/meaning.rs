@@ -197,7 +197,8 @@ pub(super) fn run(mut bound: Bound, context: &Context) -> Result<Parsed, Operati
         return Ok(Parsed::operation("execute_program", bound.arguments));
     }
     let bare = target.trim_start_matches("dspy.");
-    if modules::find(bare).is_some() || bare.starts_with(char::is_uppercase) {
+    let yours = context.modules.iter().any(|(name, _)| name == bare);
+    if yours || modules::find(bare).is_some() || bare.starts_with(char::is_uppercase) {
         return module(bare, bound, context);
     }
     let programs = context.programs.iter().map(|program| &*program.name);
@@ -255,6 +256,30 @@ fn merge_options(bound: &mut Bound, more: Map<String, Value>) {
     bound
         .arguments
         .insert("options".to_owned(), Value::Object(options));
+}
+
+pub(super) fn mcp_add(mut bound: Bound, _: &Context) -> Result<Parsed, OperationError> {
+    if let Some(command) = bound.take_text("command") {
+        let words: Vec<Value> = command.split_whitespace().map(Value::from).collect();
+        bound.arguments.insert("command".to_owned(), words.into());
+    }
+    Ok(Parsed::operation("register_mcp_server", bound.arguments))
+}
+
+pub(super) fn approve(mut bound: Bound, _: &Context) -> Result<Parsed, OperationError> {
+    bound
+        .arguments
+        .entry("decision")
+        .or_insert_with(|| "allow".into());
+    Ok(Parsed::operation("answer_approval", bound.arguments))
+}
+
+pub(super) fn tool_call(mut bound: Bound, _: &Context) -> Result<Parsed, OperationError> {
+    let arguments = bound.take_object("arguments");
+    bound
+        .arguments
+        .insert("arguments".to_owned(), Value::Object(arguments));
+    Ok(Parsed::operation("call_tool", bound.arguments))
 }
 
 pub(super) fn data_load(mut bound: Bound, _: &Context) -> Result<Parsed, OperationError> {

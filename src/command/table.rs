@@ -7,14 +7,16 @@ mod general;
 mod lm;
 mod program;
 mod session;
+mod tool;
 
 /// Every command there is.
 pub const TABLE: &[Command] = &JOINED;
 
-const GROUPS: [&[Command]; 5] = [
+const GROUPS: [&[Command]; 6] = [
     general::ROWS,
     lm::ROWS,
     program::ROWS,
+    tool::ROWS,
     data::ROWS,
     session::ROWS,
 ];

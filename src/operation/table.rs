@@ -10,12 +10,14 @@ mod optimise;
 mod program;
 mod session;
 mod signature;
+mod tool;
 
 /// Every operation there is, group by group, in the order they are listed.
 const GROUPS: &[&[Operation]] = &[
     lm::ROWS,
     signature::ROWS,
     program::ROWS,
+    tool::ROWS,
     optimise::ROWS,
     notebook::ROWS,
     session::ROWS,

@@ -63,6 +63,14 @@ pub enum ToWorker {
         /// The line without its newline.
         text: Option<String>,
     },
+    /// Whether the tool of [`FromWorker::ApprovalRequest`] may be called.
+    ApprovalReply {
+        /// It may.
+        allow: bool,
+        /// Why not, for the LM and the user.
+        #[serde(default)]
+        reason: String,
+    },
     /// Finish what runs, then exit 0.
     Shutdown {},
     /// A piece of a message too large for one frame.
@@ -118,6 +126,9 @@ pub enum FromWorker {
         /// Do not echo.
         password: bool,
     },
+    /// A tool whose calls must be approved is about to be called. Withdrawn with
+    /// [`FromWorker::LmCancel`].
+    ApprovalRequest(ApprovalRequest),
     /// A log record.
     Log {
         /// `debug`, `info`, `warning` or `error`.
@@ -132,6 +143,21 @@ pub enum FromWorker {
     },
     /// A piece of a message too large for one frame.
     Chunk(Chunk),
+}
+
+/// A call of a tool that a person is to allow.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ApprovalRequest {
+    /// The run it belongs to.
+    #[serde(default)]
+    pub run: Option<RunId>,
+    /// The cell it belongs to.
+    #[serde(default)]
+    pub cell: Option<CellId>,
+    /// The tool's name.
+    pub tool: String,
+    /// Its arguments, all of them, exactly.
+    pub arguments: Value,
 }
 
 /// The parent's introduction.

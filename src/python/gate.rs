@@ -61,6 +61,8 @@ pub(super) enum Reply {
     Lm(LmAnswer),
     /// The user's line.
     Input(Option<String>),
+    /// Whether a tool may be called, and why not.
+    Approval(bool, String),
     /// The run was cancelled.
     Cancelled,
 }
@@ -126,9 +128,18 @@ impl Gate {
 
     /// The user answered `input()`.
     pub(super) fn input(&self, id: u64, text: Option<String>) {
+        self.fill(id, Reply::Input(text));
+    }
+
+    /// A tool may be called, or not.
+    pub(super) fn approval(&self, id: u64, allow: bool, reason: String) {
+        self.fill(id, Reply::Approval(allow, reason));
+    }
+
+    fn fill(&self, id: u64, reply: Reply) {
         let waiting = self.lock().remove(&id);
         if let Some(Waiter::Thread(slot)) = waiting.map(|waiting| waiting.waiter) {
-            slot.fill(Reply::Input(text));
+            slot.fill(reply);
         }
     }
 

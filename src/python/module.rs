@@ -5,7 +5,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use dspex_tui::protocol::message::{
-    Body, FromWorker, Lane, LmAnswer, LmChunk, LmRequest, TransportFailure as Kind,
+    ApprovalRequest, Body, FromWorker, Lane, LmAnswer, LmChunk, LmRequest, TransportFailure as Kind,
 };
 use dspex_tui::session::event::{CellId, RunId};
 use pyo3::create_exception;
@@ -56,7 +56,8 @@ pub(super) mod _dspex {
     #[pymodule_export]
     use super::{
         RunCancelled, TransportFailure, cell_began, cell_ended, count_json, is_cancelled, lm_call,
-        lm_drop, lm_open, read_input, send, send_pieces, span_end, span_start, wait,
+        lm_drop, lm_open, read_input, request_approval, send, send_pieces, span_end, span_start,
+        wait,
     };
 
     #[pymodule_init]
@@ -260,7 +261,10 @@ fn lm_call<'py>(
         }) => Ok((status, headers, PyBytes::new(py, &bytes(body)?))),
         Reply::Lm(LmAnswer::Failure { failure, message }) => Err(failed(failure, &message)),
         Reply::Cancelled => Err(cancelled()),
-        Reply::Input(_) => Err(failed(Kind::Protocol, "the workbench answered with input")),
+        _ => Err(failed(
+            Kind::Protocol,
+            "the workbench answered with something else",
+        )),
     }
 }
 
@@ -337,7 +341,34 @@ fn read_input(
     match ask(py, None, Some(cell), &message)? {
         Reply::Input(text) => Ok(text),
         Reply::Cancelled => Err(cancelled()),
-        Reply::Lm(_) => Ok(None),
+        _ => Ok(None),
+    }
+}
+
+/// Asks whether a tool may be called with these arguments (a JSON object); waits as
+/// long as it takes. Answers whether, and why not.
+#[pyfunction]
+#[pyo3(signature = (run, cell, tool, arguments))]
+fn request_approval(
+    py: Python<'_>,
+    run: Option<u64>,
+    cell: Option<u64>,
+    tool: String,
+    arguments: &[u8],
+) -> PyResult<(bool, String)> {
+    let message = FromWorker::ApprovalRequest(ApprovalRequest {
+        run: run.map(RunId),
+        cell: cell.map(CellId),
+        tool,
+        arguments: serde_json::from_slice(arguments).unwrap_or_default(),
+    });
+    match ask(py, run, cell, &message)? {
+        Reply::Approval(allow, reason) => Ok((allow, reason)),
+        Reply::Cancelled => Err(cancelled()),
+        _ => Ok((
+            false,
+            "the workbench answered with something else".to_owned(),
+        )),
     }
 }
 
@@ -362,10 +393,16 @@ fn ask(
     } else {
         wait_for(py, &slot, on_main)
     };
-    if !matches!(reply, Ok(Reply::Lm(_) | Reply::Input(_))) {
+    if !matches!(
+        reply,
+        Ok(Reply::Lm(_) | Reply::Input(_) | Reply::Approval(..))
+    ) {
         py.detach(|| {
             link.gate.forget(id);
-            if matches!(message, FromWorker::LmRequest(_)) {
+            if matches!(
+                message,
+                FromWorker::LmRequest(_) | FromWorker::ApprovalRequest(_)
+            ) {
                 link.say(id, &FromWorker::LmCancel {});
             }
         });

@@ -226,6 +226,7 @@ fn take(link: &'static Link, json: &[u8]) -> Result<(), DecodeError> {
         ToWorker::LmAnswer(answer) => link.gate.answer(id, answer),
         ToWorker::LmChunk(chunk) => link.gate.chunk(id, chunk),
         ToWorker::InputReply { text } => link.gate.input(id, text),
+        ToWorker::ApprovalReply { allow, reason } => link.gate.approval(id, allow, reason),
         ToWorker::Shutdown {} => link.lanes.close(),
         ToWorker::Hello(_) | ToWorker::Request(_) | ToWorker::Chunk(_) => {}
     }

@@ -11,7 +11,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::format;
 use super::printer::Printer;
 use super::source::{Entry, EntryKind};
-use crate::app::{Core, InputWanted, Message, OperationResult};
+use crate::app::{Core, InputWanted, Message, OperationResult, Waiting};
 use crate::command::{self, Context, Parsed, ScreenAction};
 use crate::protocol::error::{ErrorClass, OperationError};
 use crate::session::event::RunId;
@@ -44,12 +44,36 @@ pub struct Driver {
     /// Where everything is printed.
     pub printer: Printer,
     signals: Option<Signals>,
-    /// Who answers `input()`.
-    asker: Option<Box<dyn Fn(InputWanted) + Send>>,
+    /// Who answers `input()` and approvals.
+    asker: Option<Box<dyn Fn(Question) + Send>>,
     /// Further arguments of each cell: `file`, `argv`.
     cell_arguments: Map<String, Value>,
     /// Print the sum of LM calls after each entry.
     pub sums: bool,
+}
+
+/// What somebody at the prompt is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Question {
+    /// A line for a running cell.
+    Input(InputWanted),
+    /// Whether a tool may be called.
+    Approval {
+        /// Number of the call.
+        id: u64,
+        /// The call with its exact arguments.
+        call: String,
+    },
+}
+
+impl Question {
+    fn of(waiting: &Waiting) -> Self {
+        let wanted = &waiting.wanted;
+        Self::Approval {
+            id: waiting.id,
+            call: format!("{} {}", wanted.tool, wanted.arguments),
+        }
+    }
 }
 
 struct Signals {
@@ -101,8 +125,9 @@ impl Driver {
         }
     }
 
-    /// Hands each call of `input()` to `asker`, which submits the answer.
-    pub fn ask_through(&mut self, asker: impl Fn(InputWanted) + Send + 'static) {
+    /// Hands each call of `input()`, and each call of a tool that must be approved, to
+    /// `asker`, which submits the answer.
+    pub fn ask_through(&mut self, asker: impl Fn(Question) + Send + 'static) {
         self.asker = Some(Box::new(asker));
     }
 
@@ -181,7 +206,7 @@ impl Driver {
 
     async fn wait(&mut self, operation: &str, arguments: Value) -> Result<OperationResult, Ending> {
         let mut answer = self.core.handle().submit(operation, arguments);
-        let mut asked: Option<InputWanted> = None;
+        let mut asked: Option<Question> = None;
         let mut interrupts = 0;
         loop {
             let step = tokio::select! {
@@ -204,7 +229,9 @@ impl Driver {
                     if self.printer.is_closed() {
                         return Err(Ending::Closed);
                     }
-                    let wanted = self.core.state().input.clone();
+                    let state = self.core.state();
+                    let input = state.input.clone().map(Question::Input);
+                    let wanted = input.or_else(|| state.approvals.first().map(Question::of));
                     if wanted.is_some() && wanted != asked {
                         self.ask(wanted.clone());
                     }
@@ -223,7 +250,7 @@ impl Driver {
         }
     }
 
-    fn ask(&mut self, wanted: Option<InputWanted>) {
+    fn ask(&mut self, wanted: Option<Question>) {
         if let (Some(asker), Some(wanted)) = (&self.asker, wanted) {
             self.printer.end_line();
             asker(wanted);

@@ -14,6 +14,7 @@ use rustyline::{
 use serde_json::json;
 use tokio::sync::mpsc as channel;
 
+use super::driver::Question;
 use super::helper::{Enter, Masked, PromptHelper, Tab};
 use crate::app::{Handle, InputWanted};
 use crate::{paths, sanitize};
@@ -25,8 +26,8 @@ const HISTORY: usize = 10_000;
 pub(super) enum Job {
     /// A cell or command, with this prompt.
     Entry(String),
-    /// An answer for a running cell.
-    Input(InputWanted),
+    /// An answer for a running cell or tool.
+    Ask(Question),
 }
 
 /// What was typed at a prompt.
@@ -123,7 +124,8 @@ impl Reader {
                         return;
                     }
                 }
-                Job::Input(wanted) => self.input(&wanted),
+                Job::Ask(Question::Input(wanted)) => self.input(&wanted),
+                Job::Ask(Question::Approval { id, call }) => self.approval(id, &call),
             }
         }
     }
@@ -171,6 +173,24 @@ impl Reader {
                 .submit("interrupt", json!({"cell": wanted.cell.0})),
             Err(_) => self.handle.submit("reply_input", json!({"text": null})),
         };
+    }
+
+    /// Until a word is understood; whoever leaves refuses.
+    fn approval(&self, id: u64, call: &str) {
+        let call = sanitize::clean(call).into_owned();
+        let prompt = format!("allow {call}? [y]es, [a]lways in this run, [n]o: ");
+        let decision = loop {
+            let read = Editor::<(), MemHistory>::with_history(Config::default(), MemHistory::new())
+                .and_then(|mut editor| editor.readline(&prompt));
+            match read.as_deref().map(str::trim) {
+                Ok("y" | "yes") => break "allow",
+                Ok("a" | "always") => break "allow_run",
+                Ok("n" | "no") | Err(_) => break "deny",
+                Ok(_) => {}
+            }
+        };
+        self.handle
+            .submit("answer_approval", json!({"id": id, "decision": decision}));
     }
 }
 

@@ -50,7 +50,7 @@ pub(super) async fn run(core: Core) -> ExitCode {
         Ok(_) => {
             let asked = jobs.clone();
             driver.ask_through(move |wanted| {
-                let _ = asked.send(Job::Input(wanted));
+                let _ = asked.send(Job::Ask(wanted));
             });
             converse(&mut driver, &jobs, typed, &known).await
         }

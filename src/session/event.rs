@@ -10,9 +10,11 @@ use crate::protocol::error::OperationError;
 
 mod definition;
 mod exchange;
+mod tool;
 
 pub use definition::{DatasetDef, FieldDef, NameInfo, ProgramDef, SignatureDef};
 pub use exchange::{AnswerSource, BlobRef, Document, Exchange, KeySource, LmProfile};
+pub use tool::{Approval, ModuleDef, ServerDef, ToolDef, ToolSource};
 
 /// A run: one execution of a program, operation or cell. Counts from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -180,6 +182,36 @@ pub enum EventBody {
     },
     /// A program was removed.
     ProgramRemoved {
+        /// Its name.
+        name: String,
+    },
+    /// A tool was registered, or its policy changed.
+    ToolRegistered {
+        /// The whole tool.
+        tool: Box<ToolDef>,
+    },
+    /// A tool was removed.
+    ToolRemoved {
+        /// Its name.
+        name: String,
+    },
+    /// An MCP server was registered; its tools follow.
+    ServerRegistered {
+        /// The whole server.
+        server: ServerDef,
+    },
+    /// An MCP server was removed, and its tools with it.
+    ServerRemoved {
+        /// Its name.
+        name: String,
+    },
+    /// A module of the user's was registered.
+    ModuleRegistered {
+        /// The whole module.
+        module: ModuleDef,
+    },
+    /// A module of the user's was removed.
+    ModuleRemoved {
         /// Its name.
         name: String,
     },

@@ -17,8 +17,8 @@ use sha2::{Digest, Sha256};
 
 use super::event::{
     AnswerSource, CellId, CellKind, DatasetDef, Event, EventBody, Exchange, Level, LmProfile,
-    NameInfo, Output, Passport, ProgramDef, Progress, RunId, RunKind, RunStatus, SignatureDef,
-    SpanItem, WorkerReport, WorkerState,
+    ModuleDef, NameInfo, Output, Passport, ProgramDef, Progress, RunId, RunKind, RunStatus,
+    ServerDef, SignatureDef, SpanItem, ToolDef, ToolSource, WorkerReport, WorkerState,
 };
 use crate::protocol::error::OperationError;
 
@@ -51,6 +51,15 @@ pub struct SessionState {
     pub signatures: BTreeMap<String, SignatureDef>,
     /// Programs by name, newest version.
     pub programs: BTreeMap<String, ProgramDef>,
+    /// Tools by name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub tools: BTreeMap<String, ToolDef>,
+    /// MCP servers by name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub servers: BTreeMap<String, ServerDef>,
+    /// The user's modules by name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub modules: BTreeMap<String, ModuleDef>,
     /// Datasets by name.
     pub datasets: BTreeMap<String, Arc<DatasetDef>>,
     /// The kernel's names.
@@ -64,7 +73,7 @@ pub struct SessionState {
     /// Exchanges by the span that has not begun yet (or never will: its worker
     /// died first); under the empty name those of calls outside any span.
     pub unclaimed: BTreeMap<String, Vec<Arc<Exchange>>>,
-    /// The last event that changed signatures, programs or datasets: what a new
+    /// The last event that changed signatures, programs, tools or datasets: what a new
     /// kernel must be told again.
     pub registered_seq: u64,
 }
@@ -344,6 +353,15 @@ impl SessionState {
                 self.registered_seq = event.seq;
                 self.programs.remove(name);
             }
+            EventBody::ToolRegistered { .. }
+            | EventBody::ToolRemoved { .. }
+            | EventBody::ServerRegistered { .. }
+            | EventBody::ServerRemoved { .. }
+            | EventBody::ModuleRegistered { .. }
+            | EventBody::ModuleRemoved { .. } => {
+                self.registered_seq = event.seq;
+                self.apply_registered(&event.body);
+            }
             EventBody::DatasetLoaded { dataset } => {
                 self.registered_seq = event.seq;
                 self.datasets
@@ -458,6 +476,33 @@ impl SessionState {
         match self.cell_mut(id) {
             Some(cell) => *cell = fresh,
             None => self.cells.push(Arc::new(fresh)),
+        }
+    }
+
+    /// Tools, servers and the user's modules.
+    fn apply_registered(&mut self, body: &EventBody) {
+        match body {
+            EventBody::ToolRegistered { tool } => {
+                self.tools.insert(tool.name.clone(), (**tool).clone());
+            }
+            EventBody::ToolRemoved { name } => {
+                self.tools.remove(name);
+            }
+            EventBody::ServerRegistered { server } => {
+                self.servers.insert(server.name.clone(), server.clone());
+            }
+            EventBody::ServerRemoved { name } => {
+                self.servers.remove(name);
+                let of_it = |tool: &ToolDef| matches!(&tool.source, ToolSource::Server { server, .. } if server == name);
+                self.tools.retain(|_, tool| !of_it(tool));
+            }
+            EventBody::ModuleRegistered { module } => {
+                self.modules.insert(module.name.clone(), module.clone());
+            }
+            EventBody::ModuleRemoved { name } => {
+                self.modules.remove(name);
+            }
+            _ => {}
         }
     }
 

@@ -10,6 +10,7 @@ use ratatui::layout::{Position, Rect};
 use ratatui::text::Line;
 use serde_json::json;
 
+use super::approve::Approve;
 use super::command_line::{CommandLine, Step};
 use super::context::{Context, Purpose};
 use super::form::Field;
@@ -17,7 +18,7 @@ use super::keys::{Act, Scope, TABLE, name_of};
 use super::list::Selection;
 use super::look::{self, Look};
 use super::text;
-use crate::app::{InputWanted, State};
+use crate::app::{InputWanted, State, Waiting};
 use crate::command;
 use crate::sanitize;
 use crate::theme::Role;
@@ -35,6 +36,8 @@ pub(super) enum Overlay {
     Command(CommandLine),
     /// A cell asks for input.
     Answer(Box<(InputWanted, Field)>),
+    /// A tool's call waits for approval.
+    Approve(Approve),
     /// Something still runs.
     ConfirmQuit,
 }
@@ -183,6 +186,11 @@ impl Overlay {
         Self::Answer(Box::new((wanted, field)))
     }
 
+    /// Whether a tool may be called.
+    pub(super) fn approve(waiting: &Waiting) -> Self {
+        Self::Approve(Approve::new(waiting))
+    }
+
     /// Asks what to do with what runs.
     pub(super) fn confirm_quit() -> Self {
         Self::ConfirmQuit
@@ -196,7 +204,7 @@ impl Overlay {
             }
             Self::Command(line) => line.paste(text),
             Self::Answer(answer) => answer.1.paste(text),
-            Self::ConfirmQuit => {}
+            Self::Approve(_) | Self::ConfirmQuit => {}
         }
     }
 
@@ -234,6 +242,7 @@ impl Overlay {
                 cx.submit(Purpose::Quiet, "reply_input", json!({"text": text}));
                 Outcome::Close
             }
+            Self::Approve(approve) => approve.key(key, cx),
             Self::ConfirmQuit => {
                 match key.code {
                     // The core goes on without a screen until its runs end.
@@ -287,6 +296,10 @@ impl Overlay {
                     text::fit(&answer.0.prompt, usize::from(screen.width) / 2)
                 );
                 Some(prompt(row, &question, &answer.1, look, buffer))
+            }
+            Self::Approve(approve) => {
+                approve.draw(screen, look, buffer);
+                None
             }
             Self::ConfirmQuit => {
                 let area = look::centred(screen, 58, 6);

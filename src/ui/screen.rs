@@ -587,6 +587,8 @@ impl Screen {
         self.n_cells = n_cells;
         self.overlay = match self.overlay.take() {
             Some(Overlay::Answer(_)) if cx.state.input.is_none() => None,
+            Some(Overlay::Approve(shown)) if !shown.waits(cx.state) => None,
+            None if cx.state.input.is_none() => cx.state.approvals.first().map(Overlay::approve),
             None => cx
                 .state
                 .input

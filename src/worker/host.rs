@@ -8,7 +8,8 @@ use tokio_util::sync::CancellationToken;
 use super::outbox::Outbox;
 use crate::protocol::error::OperationError;
 use crate::protocol::message::{
-    LmAnswer, LmChunk, LmRequest, Ready, Request, ToWorker, TransportFailure, WorkerHello,
+    ApprovalRequest, LmAnswer, LmChunk, LmRequest, Ready, Request, ToWorker, TransportFailure,
+    WorkerHello,
 };
 use crate::session::event::{CellId, NameInfo, Output, Progress, RunId, SpanItem, WorkerReport};
 
@@ -17,6 +18,10 @@ use crate::session::event::{CellId, NameInfo, Output, Progress, RunId, SpanItem,
 pub trait Host: Send + Sync + 'static {
     /// A worker wants this LM request sent. Answer through `answer`, any time.
     fn lm_request(self: Arc<Self>, worker: u32, request: LmRequest, answer: LmReply);
+
+    /// A worker wants to know whether a tool may be called. An answer that is dropped
+    /// means that it may not.
+    fn approval(&self, _wanted: ApprovalRequest, _answer: ApprovalReply) {}
 
     /// A worker said something nobody asked for.
     fn event(&self, worker: u32, event: WorkerEvent);
@@ -133,6 +138,54 @@ impl LmReply {
     /// Whether the worker no longer waits.
     pub fn is_dropped(&self) -> bool {
         self.dropped.is_cancelled()
+    }
+}
+
+/// The way back of one approval.
+#[derive(Debug)]
+pub struct ApprovalReply {
+    id: u64,
+    outbox: Outbox,
+    withdrawn: CancellationToken,
+    open: bool,
+}
+
+impl ApprovalReply {
+    pub(super) fn new(id: u64, outbox: Outbox, withdrawn: CancellationToken) -> Self {
+        Self {
+            id,
+            outbox,
+            withdrawn,
+            open: true,
+        }
+    }
+
+    /// Lets the call go on, or tells why it may not.
+    pub fn answer(mut self, allow: bool, reason: String) {
+        self.open = false;
+        self.outbox
+            .send(self.id, ToWorker::ApprovalReply { allow, reason });
+    }
+
+    /// Cancelled when it was answered, or nobody waits for it any more.
+    pub fn withdrawn(&self) -> CancellationToken {
+        self.withdrawn.clone()
+    }
+}
+
+impl Drop for ApprovalReply {
+    fn drop(&mut self) {
+        if self.open && !self.withdrawn.is_cancelled() {
+            let reason = "the workbench is closing".to_owned();
+            self.outbox.send(
+                self.id,
+                ToWorker::ApprovalReply {
+                    allow: false,
+                    reason,
+                },
+            );
+        }
+        self.withdrawn.cancel();
     }
 }
 

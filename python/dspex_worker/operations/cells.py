@@ -10,7 +10,7 @@ from typing import Any
 
 import _dspex
 
-from .. import datasets, errors, link, lms, programs, signatures
+from .. import datasets, errors, link, lms, programs, registered, signatures
 from ..kernel import names, shell, streams
 from .registry import Job, operation
 
@@ -88,6 +88,7 @@ def set_lm(arguments: dict[str, Any], job: Job) -> dict[str, Any]:
 @operation("restore")
 def restore(arguments: dict[str, Any], job: Job) -> dict[str, Any]:
     """Rebuild and bind what the session registered."""
+    registered.update(arguments.get("registered"))
     space = shell.get().user_ns
     restored: list[str] = []
     failed: list[dict[str, str]] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import composed, library, modules, running, signatures
+from .. import composed, library, modules, running, signatures, user_modules
 from ..errors import Refusal
 from .registry import Job, operation
 
@@ -12,7 +12,7 @@ from .registry import Job, operation
 @operation("list_dspy_modules")
 def list_dspy_modules(arguments: dict[str, Any], job: Job) -> dict[str, Any]:
     """DSPy's modules with their options (R10)."""
-    return {"modules": library.listing()}
+    return {"modules": [*library.listing(), *user_modules.listing()]}
 
 
 @operation("execute_module")
@@ -26,7 +26,10 @@ def execute_module(arguments: dict[str, Any], job: Job) -> dict[str, Any]:
     inputs = arguments.get("inputs") or {}
     if signature is not None and not isinstance(made, composed.OWN_INPUTS):
         running.require(signature, inputs)
-    return running.run(made, inputs, job, arguments.get("config"))
+    try:
+        return running.run(made, inputs, job, arguments.get("config"))
+    finally:
+        modules.clean_up(made)
 
 
 @operation("generate")

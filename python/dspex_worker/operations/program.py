@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import composed, programs, running
+from .. import composed, programs, running, saved
 from ..errors import Refusal
 from .registry import Job, operation
 
@@ -27,3 +27,15 @@ def execute_program(arguments: dict[str, Any], job: Job) -> dict[str, Any]:
     if signature is not None and not isinstance(program, composed.OWN_INPUTS):
         running.require(signature, inputs)
     return running.run(program, inputs, job, arguments.get("config"))
+
+
+@operation("save_program")
+def save_program(arguments: dict[str, Any], job: Job) -> dict[str, Any]:
+    """Write a program to a file (R113)."""
+    return saved.save(arguments.get("program"), arguments.get("path"))
+
+
+@operation("load_program")
+def load_program(arguments: dict[str, Any], job: Job) -> dict[str, Any]:
+    """Read a program from a file (R113)."""
+    return saved.load(arguments)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from .. import errors
+from .. import errors, registered
 
 Operation = Callable[[dict[str, Any], "Job"], Any]
 
@@ -20,8 +20,9 @@ _FAMILIES = {
     "kernel": ("complete", "inspect"),
     "signature": ("create_signature", "parse_signature", "render_prompt", "validate_inputs"),
     "module": ("list_dspy_modules", "execute_module", "generate"),
-    "program": ("create_program", "execute_program"),
+    "program": ("create_program", "execute_program", "save_program", "load_program"),
     "sandbox": ("execute_code",),
+    "tool": ("register_tool", "register_mcp_server", "register_module", "call_tool"),
     "data": ("load_dataset", "evaluate_pipeline"),
     "optimize": ("bootstrap_examples", "optimize_prompt"),
     "jobs": ("ship", "adopt", "enlist", "evaluate_part", "clock"),
@@ -61,5 +62,6 @@ def call(name: str, request: dict[str, Any]) -> Any:
     arguments = request.get("arguments") or {}
     if not isinstance(arguments, dict):
         raise errors.Refusal("invalid_argument", "the arguments must be one JSON object")
+    registered.update(arguments.pop("registered", None))
     job = Job(name, request.get("run"), request.get("cell"), request.get("lm"))
     return _known[name](arguments, job)

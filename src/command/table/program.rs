@@ -134,6 +134,40 @@ pub(super) const ROWS: &[Command] = &[
         ),
     ),
     row(
+        "program save",
+        Program,
+        "Writes a program to a file of plain JSON.",
+        &[
+            word("program", Completer::Program, "its name"),
+            word("path", Completer::File, "the file"),
+        ],
+        ":program save qa qa.json",
+        Operation("save_program"),
+    ),
+    row(
+        "program load",
+        Program,
+        "Reads a program from a file.",
+        &[
+            word("path", Completer::File, "the file"),
+            option("name", Completer::None, "its name"),
+            option("module", Completer::Module, "for a state saved by DSPy"),
+            option(
+                "signature",
+                Completer::Signature,
+                "for a state saved by DSPy",
+            ),
+            OPTIONS,
+            option(
+                "trust",
+                Completer::None,
+                "hash of a pickle that may run its code",
+            ),
+        ],
+        ":program load qa.json",
+        Operation("load_program"),
+    ),
+    row(
         "run",
         Program,
         "Runs a program, or a module over a signature.",

@@ -35,6 +35,45 @@ pub(super) const ROWS: &[Operation] = &[
             need("version", Kind::Count, "Version, from 1."),
         ],
     ),
+    run(
+        "save_program",
+        "Writes a program to a file of plain JSON: modules, signature, options, state.",
+        RunKind::Operation,
+        &[PROGRAM, need("path", Kind::Text, "The file to write.")],
+        &[
+            need("path", Kind::Text, "The file."),
+            need("hash", Kind::Text, "SHA-256 of its bytes, hex."),
+        ],
+    ),
+    run(
+        "load_program",
+        "Reads a program from a file; a pickle only when its hash is trusted.",
+        RunKind::Operation,
+        &[
+            need(
+                "path",
+                Kind::Text,
+                "A file of `save_program`, or a state saved by DSPy.",
+            ),
+            may("name", Kind::Text, "Name (default: the one in the file)."),
+            may("module", Kind::Text, "Module, for a state saved by DSPy."),
+            may(
+                "signature",
+                Kind::Signature,
+                "Signature, for a state saved by DSPy.",
+            ),
+            OPTIONS,
+            may(
+                "trust",
+                Kind::Text,
+                "SHA-256 of a pickle that may run its code.",
+            ),
+        ],
+        &[
+            need("name", Kind::Text, "Name; its id."),
+            need("version", Kind::Count, "Version, from 1."),
+        ],
+    ),
     core(
         "list_programs",
         "Lists the programs of the session.",

@@ -15,7 +15,7 @@ use crate::protocol::codec::{DecodeError, Decoder, decode, peek};
 use crate::protocol::error::{ErrorClass, OperationError, Strategy};
 use crate::protocol::message::{FromWorker, WorkerHello};
 use crate::session::event::{CellId, Output, RunId};
-use crate::worker::host::{Host, LmReply, WorkerEvent};
+use crate::worker::host::{ApprovalReply, Host, LmReply, WorkerEvent};
 use crate::worker::outbox::Outbox;
 use crate::worker::pipes::Pipe;
 use crate::worker::process::{Death, Process, Signaller};
@@ -243,6 +243,11 @@ impl Listener {
                 let dropped = self.shared.lm_call(id);
                 let reply = LmReply::new(id, self.outbox.clone(), dropped);
                 return Arc::clone(&self.host).lm_request(number, request, reply);
+            }
+            FromWorker::ApprovalRequest(wanted) => {
+                let withdrawn = self.shared.lm_call(id);
+                let reply = ApprovalReply::new(id, self.outbox.clone(), withdrawn);
+                return self.host.approval(wanted, reply);
             }
             FromWorker::LmCancel {} => return self.shared.drop_lm_call(id),
             FromWorker::DecodeError { message } => {

@@ -1,0 +1,108 @@
+//! The window that asks whether a tool may be called, with its exact arguments.
+
+use crossterm::event::{KeyCode, KeyEvent};
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::Line;
+use serde_json::json;
+
+use super::context::{Context, Purpose};
+use super::keys::name_of;
+use super::look::{self, Look};
+use super::overlay::Outcome;
+use super::text;
+use crate::app::{State, Waiting};
+use crate::theme::Role;
+
+/// A call that waits, and how far its arguments are scrolled.
+#[derive(Debug)]
+pub(super) struct Approve {
+    id: u64,
+    tool: String,
+    run: Option<u64>,
+    arguments: String,
+    from: usize,
+}
+
+impl Approve {
+    pub(super) fn new(waiting: &Waiting) -> Self {
+        let wanted = &waiting.wanted;
+        Self {
+            id: waiting.id,
+            tool: wanted.tool.clone(),
+            run: wanted.run.map(|run| run.0),
+            arguments: serde_json::to_string_pretty(&wanted.arguments).unwrap_or_default(),
+            from: 0,
+        }
+    }
+
+    /// Whether the call still waits.
+    pub(super) fn waits(&self, state: &State) -> bool {
+        let mut waiting = state.approvals.waiting.iter();
+        waiting.any(|waiting| waiting.id == self.id)
+    }
+
+    pub(super) fn key(&mut self, key: KeyEvent, cx: &mut Context<'_>) -> Outcome {
+        let decision = match key.code {
+            // Whoever stops the run answers the question too.
+            _ if name_of(key) == "Ctrl-C" => {
+                if let Some(run) = self.run {
+                    cx.submit(Purpose::Quiet, "cancel", json!({"run": run}));
+                }
+                "deny"
+            }
+            KeyCode::Char('y') => "allow",
+            KeyCode::Char('a') => "allow_run",
+            KeyCode::Char('n') | KeyCode::Esc => "deny",
+            KeyCode::Down => {
+                let last = self.arguments.lines().count().saturating_sub(1);
+                self.from = (self.from + 1).min(last);
+                return Outcome::Stay;
+            }
+            KeyCode::Up => {
+                self.from = self.from.saturating_sub(1);
+                return Outcome::Stay;
+            }
+            _ => return Outcome::Stay,
+        };
+        let answer = json!({"id": self.id, "decision": decision});
+        cx.submit(Purpose::Quiet, "answer_approval", answer);
+        Outcome::Close
+    }
+
+    pub(super) fn draw(&self, screen: Rect, look: Look<'_>, buffer: &mut Buffer) {
+        let width = screen.width.min(76);
+        let columns = usize::from(width).saturating_sub(4).max(1);
+        let shown: String = self
+            .arguments
+            .lines()
+            .skip(self.from)
+            .collect::<Vec<_>>()
+            .join("\n");
+        let body = text::plain(&shown, look.style(Role::Popup), columns);
+        let height = (body.len() as u16 + 6).min(screen.height);
+        let area = look::centred(screen, width, height);
+        let title = format!("Allow {}?", text::fit(&self.tool, columns / 2));
+        let inner = look.popup(&title, area, buffer);
+        let room = usize::from(inner.height).saturating_sub(4);
+        let hidden = body.len().saturating_sub(room);
+        let mut lines: Vec<Line<'static>> = body.into_iter().take(room).collect();
+        lines.push(if hidden > 0 || self.from > 0 {
+            look.span(format!(" {hidden} more lines below · ↑ ↓"), Role::Dim)
+                .into()
+        } else {
+            Line::default()
+        });
+        for (key, words) in [
+            ("y", "allow this call"),
+            ("a", "allow this tool for the rest of the run"),
+            ("n", "refuse; the module sees that you did"),
+        ] {
+            lines.push(Line::from(vec![
+                look.span(format!(" {key:<3} "), Role::Key),
+                look.span(words.to_owned(), Role::Popup),
+            ]));
+        }
+        look.lines(inner, &lines, buffer);
+    }
+}
