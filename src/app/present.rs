@@ -55,6 +55,7 @@ pub fn plain(operation: &str, result: &Value) -> String {
                 number(result.get("examples_used"))
             )
         }
+        "run_batch" => batch(result),
         "create_signature" | "parse_signature" => signature(result),
         "create_program" => program(result),
         "load_dataset" => dataset(result),
@@ -82,6 +83,25 @@ pub fn plain(operation: &str, result: &Value) -> String {
         },
         _ => fields(result),
     }
+}
+
+/// How many rows are in which file, and the first that failed.
+fn batch(result: &Value) -> String {
+    let of = |key: &str| number(result.get(key));
+    let mut lines = vec![format!(
+        "{} rows in {}: {} failed, {} of an earlier start, {} s",
+        of("rows"),
+        text(result, "output"),
+        of("failed"),
+        of("resumed"),
+        of("seconds"),
+    )];
+    let errors = result.get("errors").and_then(Value::as_array);
+    lines.extend(errors.into_iter().flatten().map(|error| {
+        let row = number(error.get("row"));
+        format!("  row {row}: {}", clip(&text(error, "message"), 160))
+    }));
+    lines.join("\n")
 }
 
 /// Servers with their models, and how one is put to use.

@@ -571,6 +571,7 @@ fn title(operation: &str, arguments: &Map<String, Value>) -> String {
         "execute_program" | "execute_module" => format!("{subject}({fields})"),
         "evaluate_pipeline" => format!("evaluate {subject}"),
         "optimize_prompt" => format!("optimize {subject}"),
+        "run_batch" => format!("batch {subject}"),
         _ => format!("{operation} {}", shorten(&subject, 60))
             .trim_end()
             .to_owned(),

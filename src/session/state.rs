@@ -25,6 +25,16 @@ use crate::protocol::error::OperationError;
 /// Deleted cells that can be had back.
 const DELETED: usize = 100;
 
+/// Spans of a batch that are kept: a batch may have millions, and its log has them all.
+const BATCH_SPANS: usize = 10_000;
+
+/// Exchanges of a batch's other spans that are kept, the newest: those of rows that
+/// were under way when everything was killed are among them.
+const BATCH_EXCHANGES: usize = 10_000;
+
+/// Their place among the exchanges without a span.
+const BATCH: &str = "batch";
+
 /// Everything a session is, as of its last event.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct SessionState {
@@ -211,6 +221,11 @@ impl Totals {
 }
 
 impl Run {
+    /// Whether further spans are left to the log.
+    fn is_full(&self) -> bool {
+        self.kind == RunKind::Batch && self.spans.len() >= BATCH_SPANS
+    }
+
     /// Its spans in the order of a tree: each followed by what it called, the
     /// calls of one parent in order of start. Calls of several threads, which
     /// interleave in time, stay with their own parents.
@@ -352,6 +367,11 @@ impl SessionState {
             EventBody::NamesChanged { names } => self.names.clone_from(names),
             EventBody::Progressed { progress } => {
                 if let Some(run) = event.run.and_then(|id| self.run_mut(id)) {
+                    // How far a batch is replaces how far it was.
+                    let again = matches!(progress, Progress::Rows { .. });
+                    if again && matches!(run.progress.last(), Some(Progress::Rows { .. })) {
+                        run.progress.pop();
+                    }
                     run.progress.push(progress.clone());
                 }
             }
@@ -479,6 +499,12 @@ impl SessionState {
                     return;
                 }
                 let claimed = self.unclaimed.remove(id).unwrap_or_default();
+                if self.runs.get(&run_id).is_some_and(|run| run.is_full()) {
+                    for exchange in claimed {
+                        self.put_aside(exchange);
+                    }
+                    return;
+                }
                 let Some(run) = self.run_mut(run_id) else {
                     return;
                 };
@@ -555,10 +581,25 @@ impl SessionState {
             && let Some(span) = self.span_mut(run, span)
         {
             span.exchanges.push(exchange.clone());
+        } else if run
+            .and_then(|id| self.runs.get(&id))
+            .is_some_and(|run| run.is_full())
+        {
+            self.put_aside(Arc::new(exchange.clone()));
         } else {
             let waiting = exchange.span.clone().unwrap_or_default();
             let waiting = self.unclaimed.entry(waiting).or_default();
             waiting.push(Arc::new(exchange.clone()));
+        }
+    }
+
+    /// Keeps an exchange of a batch whose span is not kept, for a while.
+    fn put_aside(&mut self, exchange: Arc<Exchange>) {
+        let aside = self.unclaimed.entry(BATCH.to_owned()).or_default();
+        aside.push(exchange);
+        // In blocks: taking the first out moves all others.
+        if aside.len() >= BATCH_EXCHANGES + BATCH_EXCHANGES / 10 {
+            aside.drain(..aside.len() - BATCH_EXCHANGES);
         }
     }
 

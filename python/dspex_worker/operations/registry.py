@@ -22,6 +22,7 @@ _FAMILIES = {
     "module": ("list_dspy_modules", "execute_module", "generate"),
     "program": ("create_program", "execute_program"),
     "data": ("load_dataset", "evaluate_pipeline"),
+    "batch": ("run_batch",),
     "optimize": ("bootstrap_examples", "optimize_prompt"),
     "jobs": ("ship", "adopt", "enlist", "evaluate_part", "clock"),
     "health": ("echo", "health_check", "price", "test_lm"),
