@@ -4,6 +4,7 @@
 
 mod health;
 pub mod prediction;
+mod telemetry;
 
 use serde_json::{Map, Value};
 
@@ -62,6 +63,8 @@ pub fn plain(operation: &str, result: &Value) -> String {
         "test_lm" => test(result),
         "validate_inputs" => problems(result),
         "health_check" | "pools" => health::plain(result),
+        "metrics" => telemetry::metrics(result),
+        "audit" => telemetry::audit(result),
         "list_lms" => table(result.get("lms"), &["name", "model"]),
         "list_programs" => {
             let list = result.get("programs").and_then(Value::as_array);

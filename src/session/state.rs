@@ -11,15 +11,17 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use super::event::{
-    AnswerSource, CellId, CellKind, DatasetDef, Event, EventBody, Exchange, Level, LmProfile,
-    NameInfo, Output, Passport, ProgramDef, Progress, RunId, RunKind, RunStatus, SignatureDef,
-    SpanItem, WorkerReport, WorkerState,
+    CellId, CellKind, DatasetDef, Event, EventBody, Exchange, Level, LmProfile, NameInfo, Output,
+    Passport, ProgramDef, Progress, RunId, RunKind, RunStatus, SignatureDef, SpanItem,
+    WorkerReport, WorkerState,
 };
+use super::metrics::Metrics;
+pub use super::totals::Totals;
 use crate::protocol::error::OperationError;
 
 /// Deleted cells that can be had back.
@@ -77,6 +79,9 @@ pub struct SessionState {
     /// The last event that changed signatures, programs or datasets: what a new
     /// kernel must be told again.
     pub registered_seq: u64,
+    /// How often, how long, how well: a fold beside this one, no part of the hash.
+    #[serde(skip)]
+    pub metrics: Arc<Metrics>,
 }
 
 /// A cell of the notebook.
@@ -179,47 +184,6 @@ pub struct Note {
     pub hint: String,
 }
 
-/// Sums over exchanges.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Totals {
-    /// Exchanges answered by a server or the demo LM.
-    pub calls: u64,
-    /// Exchanges answered from cache or record.
-    pub hits: u64,
-    /// Exchanges that failed.
-    pub failures: u64,
-    /// Tokens in.
-    pub input_tokens: u64,
-    /// Tokens out.
-    pub output_tokens: u64,
-    /// Known dollars.
-    pub cost: f64,
-    /// Calls whose price is unknown.
-    pub unpriced: u64,
-}
-
-impl Totals {
-    /// Counts one exchange in.
-    pub fn add(&mut self, exchange: &Exchange) {
-        if exchange.error.is_some() || exchange.status >= 400 {
-            self.failures += 1;
-            return;
-        }
-        match exchange.source {
-            AnswerSource::Cache | AnswerSource::Cassette => self.hits += 1,
-            AnswerSource::Server | AnswerSource::Demo | AnswerSource::Fault => {
-                self.calls += 1;
-                self.input_tokens += exchange.input_tokens;
-                self.output_tokens += exchange.output_tokens;
-                match exchange.cost {
-                    Some(cost) => self.cost += cost,
-                    None => self.unpriced += 1,
-                }
-            }
-        }
-    }
-}
-
 impl Run {
     /// Whether further spans are left to the log.
     fn is_full(&self) -> bool {
@@ -255,6 +219,7 @@ impl SessionState {
         self.seq = event.seq;
         self.chain.clone_from(&event.chain);
         let revision = event.seq;
+        Arc::make_mut(&mut self.metrics).apply(event);
         match &event.body {
             EventBody::SessionOpened { passport } => {
                 self.passport = passport.clone();
