@@ -572,7 +572,7 @@ impl Core {
             Effect::Audit(run, fact) => {
                 let fact = audit::without_keys(*fact, |value| owner.gateway.hide_in_answer(value));
                 let written = audit::write(root(&self.options), &self.state.session_id, run, fact);
-                written.into_iter().for_each(|note| self.append(note));
+                let _ = written.map(|note| self.append(note));
             }
             Effect::ReadAudit(arguments, reply) => {
                 let _ = reply.send(audit::read(root(&self.options), &arguments));
