@@ -5,6 +5,7 @@
 //! terminal; knows nothing of Python beyond the messages of a worker.
 
 mod approvals;
+mod audit;
 mod command_cell;
 pub mod core;
 mod effect;
@@ -16,6 +17,7 @@ mod requests;
 mod resolve;
 pub mod socket;
 pub mod state;
+mod telemetry;
 mod tools;
 mod update;
 
