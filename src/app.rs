@@ -11,6 +11,7 @@ pub mod core;
 mod effect;
 mod host;
 mod jobs;
+mod options;
 mod outcome;
 pub mod present;
 mod requests;
@@ -22,8 +23,9 @@ mod tools;
 mod update;
 
 pub use self::approvals::{Approvals, Waiting};
-pub use self::core::{Core, CoreOptions, SessionChoice};
+pub use self::core::Core;
 pub use self::effect::Effect;
+pub use self::options::{CoreOptions, SessionChoice};
 pub use self::state::{InputWanted, Message, SaveStatus, State, Submission};
 pub use self::update::update;
 

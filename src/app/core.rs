@@ -3,13 +3,14 @@
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::effect::Effect;
 use super::host::CoreHost;
+use super::options::{CoreOptions, SessionChoice};
 use super::requests::Requests;
 use super::resolve::DEMO;
 use super::socket::{Remote, Server};
@@ -17,7 +18,7 @@ use super::state::{Message, SaveStatus, State, Submission};
 use super::update::update;
 use super::{Handle, OperationResult};
 use super::{audit, telemetry};
-use crate::gateway::{Gateway, GatewayOptions};
+use crate::gateway::Gateway;
 use crate::paths;
 use crate::protocol::error::OperationError;
 use crate::protocol::message::Request;
@@ -26,7 +27,7 @@ use crate::session::journal::Journal;
 use crate::session::reader::SessionReader;
 use crate::session::state::SessionState;
 use crate::session::{SessionError, catalog, compare as session_compare};
-use crate::worker::{PoolsOptions, Supervisor, resident_mb};
+use crate::worker::{Supervisor, resident_mb};
 
 /// How long to wait before the lock of a process that ended is tried again.
 const LOCK_PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
@@ -35,63 +36,6 @@ const LOCK_PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
 /// them: a thousand calls a second must not wake it a thousand times. Shorter than a
 /// frame; whatever else happens wakes it at once and finds them applied.
 const GATHER: std::time::Duration = std::time::Duration::from_millis(8);
-
-/// Which session a core works in.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum SessionChoice {
-    /// None: nothing is written.
-    #[default]
-    Ephemeral,
-    /// A new one, with this name if given.
-    New(Option<String>),
-    /// An existing one: id, unique beginning, name, or `latest`.
-    Open(String),
-}
-
-/// How a core is to be made.
-#[derive(Debug, Clone)]
-pub struct CoreOptions {
-    /// Which session.
-    pub session: SessionChoice,
-    /// Where sessions are kept; `None` is the usual place.
-    pub sessions_dir: Option<PathBuf>,
-    /// The Python environment asked for.
-    pub venv: Option<PathBuf>,
-    /// Working directory of the kernel.
-    pub cwd: PathBuf,
-    /// Somebody can answer `input()`.
-    pub interactive: bool,
-    /// Keep a warm standby.
-    pub standby: bool,
-    /// Pools of workers for jobs; without them the kernel carries jobs out.
-    pub pools: PoolsOptions,
-    /// Select the demo LM in a new session.
-    pub demo: bool,
-    /// How the gateway works.
-    pub gateway: GatewayOptions,
-    /// How long a request of the kernel may take that is no run: completion,
-    /// inspection, signatures, prompts. Cells, programs, evaluations and compiles
-    /// have no limit here; LM calls have their profile's.
-    pub request_deadline: Duration,
-}
-
-impl CoreOptions {
-    /// No session, no standby, nobody to answer `input()`.
-    pub fn new(cwd: PathBuf) -> Self {
-        Self {
-            session: SessionChoice::Ephemeral,
-            sessions_dir: None,
-            venv: None,
-            cwd,
-            interactive: false,
-            standby: false,
-            pools: PoolsOptions::none(),
-            demo: false,
-            gateway: GatewayOptions::default(),
-            request_deadline: Duration::from_secs(30),
-        }
-    }
-}
 
 /// A running core. Front ends drive it: [`Core::next`], then [`Core::dispatch`].
 pub struct Core {

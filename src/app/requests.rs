@@ -10,9 +10,9 @@ use serde_json::json;
 use tokio::sync::mpsc;
 
 use super::OperationResult;
-use super::core::CoreOptions;
 use super::host::CoreHost;
 use super::jobs;
+use super::options::CoreOptions;
 use super::state::Message;
 use super::tools;
 use crate::gateway::Gateway;
