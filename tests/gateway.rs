@@ -17,6 +17,8 @@ mod door;
 mod faults;
 mod keys;
 mod stream;
+#[cfg(feature = "worker")]
+mod wire;
 
 /// A gateway, its journal and what the journal publishes.
 struct Bench {
