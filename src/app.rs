@@ -7,6 +7,7 @@
 mod command_cell;
 pub mod core;
 mod effect;
+mod hold;
 mod host;
 mod jobs;
 mod outcome;

@@ -15,6 +15,7 @@ use crate::support::stub_lm::{Scripted, StubLm};
 mod cassette;
 mod door;
 mod faults;
+mod hold;
 mod keys;
 mod stream;
 #[cfg(feature = "worker")]

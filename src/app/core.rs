@@ -510,6 +510,7 @@ impl Core {
                 owner.gateway.cancel_run(run);
                 owner.requests.cancel(run);
             }
+            Effect::Hold(run, held) => owner.gateway.hold_run(run, held),
             Effect::ReplyInput(text) => owner.requests.reply_input(text),
             Effect::RestartKernel(reply) => {
                 owner.requests.restart_kernel();

@@ -32,6 +32,8 @@ pub enum Effect {
     Interrupt(CellId),
     /// Cancel a run's waits in worker and gateway.
     Cancel(RunId),
+    /// Hold a run's calls at the gateway, or let them go.
+    Hold(RunId, bool),
     /// Answer `input()`.
     ReplyInput(Option<String>),
     /// End the kernel and start a fresh one.
