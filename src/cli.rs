@@ -209,7 +209,8 @@ pub struct GatewayArgs {
     /// Port on 127.0.0.1; 0 takes a free one.
     #[arg(long, default_value_t = 0)]
     pub port: u16,
-    /// Providers or models to serve; the first is the default (default: demo).
+    /// Providers or models to serve, or profiles as `configure_lm` takes them, in
+    /// JSON; the first is the default (default: demo).
     #[arg(long, value_name = "MODEL")]
     pub lm: Vec<String>,
 }

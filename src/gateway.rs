@@ -336,6 +336,12 @@ impl Gateway {
         self.inner.runs.cancel(run);
     }
 
+    /// Holds the calls a run makes from now on, or lets them go. Calls under way are
+    /// not touched; held ones take no slot of their profile and can be cancelled.
+    pub fn hold_run(&self, run: RunId, held: bool) {
+        self.inner.runs.hold(run, held);
+    }
+
     /// Answers one call. Dropping the future drops the call upstream.
     pub async fn call(&self, request: LmRequest) -> LmAnswer {
         match self
@@ -381,7 +387,10 @@ impl Inner {
                 let failed = Failed::new(TransportFailure::Cancelled, "the run was cancelled");
                 self.finish(&call, Served::live(Err(failed), AnswerSource::Server)).0
             }
-            outcome = self.look_up(&call, sink) => outcome,
+            outcome = async {
+                run.let_go().await;
+                self.look_up(&call, sink).await
+            } => outcome,
         }
     }
 

@@ -15,8 +15,11 @@ use crate::support::stub_lm::{Scripted, StubLm};
 mod cassette;
 mod door;
 mod faults;
+mod hold;
 mod keys;
 mod stream;
+#[cfg(feature = "worker")]
+mod wire;
 
 /// A gateway, its journal and what the journal publishes.
 struct Bench {

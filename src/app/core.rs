@@ -459,6 +459,7 @@ impl Core {
                 owner.gateway.cancel_run(run);
                 owner.requests.cancel(run);
             }
+            Effect::Hold(run, held) => owner.gateway.hold_run(run, held),
             Effect::ReplyInput(text) => owner.requests.reply_input(text),
             Effect::AnswerApproval(reply, allow, reason) => reply.answer(allow, reason),
             Effect::WatchApproval(id, withdrawn) => {

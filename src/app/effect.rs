@@ -34,6 +34,8 @@ pub enum Effect {
     Interrupt(CellId),
     /// Cancel a run's waits in worker and gateway.
     Cancel(RunId),
+    /// Hold a run's calls at the gateway, or let them go.
+    Hold(RunId, bool),
     /// Answer `input()`.
     ReplyInput(Option<String>),
     /// Let a tool be called, or tell why not.

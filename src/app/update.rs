@@ -5,7 +5,7 @@ use tokio::sync::oneshot;
 
 use super::effect::Effect;
 use super::state::{Message, Pending, State, Submission};
-use super::{OperationResult, approvals, audit, command_cell, outcome, resolve, tools};
+use super::{OperationResult, approvals, audit, command_cell, hold, outcome, resolve, tools};
 use crate::gateway::demo::dataset;
 use crate::operation::{self, Operation, Route, check};
 use crate::protocol::error::{OperationError, near_matches};
@@ -310,6 +310,8 @@ fn by_core(
         }
         "interrupt" => interrupt(state, &arguments, reply),
         "cancel" => cancel(state, &arguments, reply),
+        "pause" => hold::hold(state, &arguments, true, reply),
+        "continue" => hold::hold(state, &arguments, false, reply),
         "restart_kernel" => vec![Effect::RestartKernel(reply)],
         "list_sessions" => vec![Effect::ListSessions(reply)],
         "compare_sessions" => {

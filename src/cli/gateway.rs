@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 
-use serde_json::{Map, json};
+use serde_json::{Map, Value, json};
 
 use super::open::{self, complain_about, print_line};
 use super::{Common, GatewayArgs};
@@ -28,12 +28,7 @@ async fn serve(args: GatewayArgs, common: &Common) -> Result<(), OperationError>
         .map(String::as_str)
         .chain(args.lm.is_empty().then_some("demo"))
     {
-        let key = if model.contains('/') {
-            "model"
-        } else {
-            "provider"
-        };
-        let arguments = Map::from_iter([(key.to_owned(), json!(model))]);
+        let arguments = arguments(model)?;
         profiles.push(profiles::build(
             &arguments,
             |name| std::env::var_os(name).is_some(),
@@ -52,4 +47,20 @@ async fn serve(args: GatewayArgs, common: &Common) -> Result<(), OperationError>
         let _ = tokio::signal::ctrl_c().await;
     };
     gateway::run_gateway(options, Journal::ephemeral(), ready, stop).await
+}
+
+/// What `--lm` names, as arguments of `configure_lm`.
+fn arguments(model: &str) -> Result<Map<String, Value>, OperationError> {
+    if model.trim_start().starts_with('{') {
+        return serde_json::from_str(model).map_err(|error| {
+            OperationError::invalid("invalid_arguments", format!("--lm is not JSON: {error}"))
+                .hint(r#"for example --lm '{"provider": "local", "model": "m", "port": 8000}'"#)
+        });
+    }
+    let key = if model.contains('/') {
+        "model"
+    } else {
+        "provider"
+    };
+    Ok(Map::from_iter([(key.to_owned(), json!(model))]))
 }

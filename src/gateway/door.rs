@@ -22,7 +22,8 @@ use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::call::{body_of, bytes_of};
-use super::profiles::{bare_model, base_of};
+use super::profiles::{bare_model, base_of, provider_of};
+use super::provider::Wire;
 use super::route::Entry;
 use super::upstream::MAX_BODY;
 use super::{Gateway, GatewayOptions, keys};
@@ -234,9 +235,10 @@ impl Porter {
         let model = json
             .get("model")
             .and_then(Value::as_str)
-            .unwrap_or_default();
+            .unwrap_or_default()
+            .to_owned();
         let (entry, rest) = match path.strip_prefix("/v1/") {
-            Some(rest) => (self.by_model(model)?, rest),
+            Some(rest) => (self.by_model(&model)?, rest),
             None => match path
                 .strip_prefix('/')
                 .and_then(|path| path.split_once("/v1/"))
@@ -246,32 +248,32 @@ impl Porter {
             },
         };
         let profile = &entry.profile;
-        let replaced = model == profile.name || model == profile.model || model.is_empty();
+        let wanted = bare_model(profile);
         let mut bytes = body.clone();
-        if replaced && let Some(members) = json.as_object_mut() {
-            members.insert("model".to_owned(), Value::from(bare_model(profile)));
+        // Only a request that names the profile, or forgot the model, is written anew:
+        // all others go on byte for byte. Gemini names its model in the path.
+        let misnamed = model.is_empty() || model == profile.name || model == profile.model;
+        if misnamed
+            && model != wanted
+            && provider_of(profile).wire != Wire::Gemini
+            && let Some(members) = json.as_object_mut()
+        {
+            members.insert("model".to_owned(), Value::from(wanted));
             bytes = serde_json::to_vec(&json).unwrap_or_default().into();
         }
-        let mut headers: Vec<(String, String)> = head
+        let headers = head
             .headers
             .iter()
-            .filter(|(name, _)| {
-                !matches!(
-                    name.as_str(),
-                    "authorization" | "x-api-key" | "x-goog-api-key"
-                )
+            .filter_map(|(name, value)| {
+                let value = value.to_str().ok()?;
+                let value = match name.as_str() {
+                    "authorization" => format!("Bearer {}", entry.token),
+                    "x-api-key" | "x-goog-api-key" => entry.token.clone(),
+                    _ => value.to_owned(),
+                };
+                Some((name.to_string(), value))
             })
-            .filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())))
             .collect();
-        let key_header = if head.headers.contains_key("x-api-key") {
-            ("x-api-key".to_owned(), entry.token.clone())
-        } else {
-            (
-                "authorization".to_owned(),
-                format!("Bearer {}", entry.token),
-            )
-        };
-        headers.push(key_header);
         Ok(LmRequest {
             span: None,
             parent: None,
@@ -282,7 +284,8 @@ impl Porter {
             headers,
             body: body_of(&bytes),
             timeout: None,
-            stream: json.get("stream").and_then(Value::as_bool) == Some(true),
+            stream: json.get("stream").and_then(Value::as_bool) == Some(true)
+                || rest.contains(":streamGenerateContent"),
             cache: false,
             rollout_id: None,
             price: None,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method, Url};
 
 use super::secret::Vault;
@@ -24,8 +24,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A stream may take this many deadlines in all, however steadily it drips.
 const STREAM_PATIENCE: u32 = 10;
 
-/// Headers of the worker's connection, not of its request. `accept-encoding` goes
-/// too, so that bodies come, and are recorded, as they are.
+/// Headers of the worker's connection, not of its request. `accept-encoding` is one
+/// of them: the gateway asks for bodies as they are, and records them so.
 const HOP_HEADERS: [&str; 9] = [
     "host",
     "content-length",
@@ -201,7 +201,11 @@ async fn within<T>(bounded: bool, deadline: Duration, work: impl Future<Output =
 fn build(local: bool) -> Result<Client, String> {
     // Another part of the process may have installed it before: that is fine.
     let _ = rustls::crypto::ring::default_provider().install_default();
+    // What DSPy itself asks for: bodies come, and are recorded, as they are.
+    let mut headers = HeaderMap::new();
+    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     let builder = Client::builder()
+        .default_headers(headers)
         .connect_timeout(CONNECT_TIMEOUT)
         .redirect(reqwest::redirect::Policy::none())
         .pool_max_idle_per_host(64)

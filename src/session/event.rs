@@ -132,6 +132,10 @@ pub enum EventBody {
         #[serde(default, skip_serializing_if = "Value::is_null")]
         arguments: Value,
     },
+    /// A run was paused: its calls are held from now on.
+    RunPaused {},
+    /// A paused run goes on.
+    RunContinued {},
     /// A run ended.
     RunFinished {
         /// How.

@@ -136,6 +136,10 @@ pub struct Run {
     pub started_ms: i64,
     /// How it stands.
     pub status: RunStatus,
+    /// Its calls are held. Absent where it is not, so that states of sessions without
+    /// a pause keep their hash.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub paused: bool,
     /// Its result.
     pub result: Option<Value>,
     /// Why there is none.
@@ -280,6 +284,7 @@ impl SessionState {
                         cell: event.cell,
                         started_ms: event.time_ms,
                         status: RunStatus::Running,
+                        paused: false,
                         result: None,
                         error: None,
                         duration_ms: None,
@@ -291,6 +296,11 @@ impl SessionState {
                     self.runs.insert(id, Arc::new(run));
                 }
             }
+            EventBody::RunPaused {} | EventBody::RunContinued {} => {
+                if let Some(run) = event.run.and_then(|id| self.run_mut(id)) {
+                    run.paused = matches!(event.body, EventBody::RunPaused {});
+                }
+            }
             EventBody::RunFinished {
                 status,
                 result,
@@ -299,6 +309,7 @@ impl SessionState {
             } => {
                 if let Some(run) = event.run.and_then(|id| self.run_mut(id)) {
                     run.status = *status;
+                    run.paused = false;
                     run.result.clone_from(result);
                     run.error.clone_from(error);
                     run.duration_ms = Some(*duration_ms);

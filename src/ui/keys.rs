@@ -75,6 +75,7 @@ pub(crate) enum Act {
     Quit,
     Suspend,
     Interrupt,
+    Pause,
     Zoom,
     Open(View),
     NextPane,

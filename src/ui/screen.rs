@@ -297,6 +297,7 @@ impl Screen {
             Act::Quit => self.quit(cx),
             Act::Suspend => cx.actions.push(Action::Suspend),
             Act::Interrupt => self.interrupt(cx),
+            Act::Pause => pause(cx),
             Act::Zoom => self.zoom = !self.zoom,
             Act::Open(view) => {
                 let view = if self.view == view { View::Main } else { view };
@@ -661,4 +662,25 @@ impl Screen {
             }
         }
     }
+}
+
+/// Pauses the newest run, or lets it go on.
+fn pause(cx: &mut Context<'_>) {
+    let Some(run) = status::running(cx.state) else {
+        cx.say("nothing runs");
+        return;
+    };
+    let (operation, said) = if run.paused {
+        ("continue", "it goes on")
+    } else {
+        (
+            "pause",
+            "paused: calls under way end, the next wait · F10 goes on",
+        )
+    };
+    cx.submit(
+        Purpose::Say(said.to_owned()),
+        operation,
+        json!({"run": run.id}),
+    );
 }

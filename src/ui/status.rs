@@ -218,8 +218,13 @@ pub(super) fn progress(
     buffer: &mut Buffer,
 ) {
     let room = usize::from(area.width);
+    let mark = if run.paused {
+        look.span(" ‖ paused ", Role::Warn)
+    } else {
+        look.span(" ● ", Role::Running)
+    };
     let mut parts = vec![
-        look.span(" ● ", Role::Running),
+        mark,
         look.span(text::fit(&run.title, (room / 3).min(40)), Role::Text),
     ];
     let elapsed = now_ms.saturating_sub(run.started_ms);
@@ -258,10 +263,15 @@ pub(super) fn progress(
         parts.push(look.span(format!(" · and {others} more"), Role::Dim));
     }
     // The key that stops it is never cut off.
-    let stop = Line::from(vec![
+    let mut stop = Line::from(vec![
         look.span("  Ctrl-C", Role::Key),
         look.span(" stop ", Role::Dim),
     ]);
+    if room > 70 {
+        let word = if run.paused { " go on" } else { " pause" };
+        let pause = [look.span("  F10", Role::Key), look.span(word, Role::Dim)];
+        stop.spans.splice(0..0, pause);
+    }
     let room = area.width.saturating_sub(stop.width() as u16);
     let line = Line::from(parts);
     buffer.set_line(area.x, area.y, &line, room);

@@ -53,6 +53,40 @@ pub(super) const ROWS: &[Command] = &[
         Operation("cancel"),
     ),
     key(
+        "F10",
+        row(
+            "pause",
+            Session,
+            "Holds the LM calls of a run until `:continue`.",
+            &[argument(
+                "run",
+                Shape::Number,
+                false,
+                Completer::Run,
+                "number of the run (default: the newest that runs)",
+            )],
+            ":pause 3",
+            Operation("pause"),
+        ),
+    ),
+    key(
+        "F10",
+        row(
+            "continue",
+            Session,
+            "Lets a paused run go on.",
+            &[argument(
+                "run",
+                Shape::Number,
+                false,
+                Completer::Run,
+                "number of the run (default: the newest that is paused)",
+            )],
+            ":continue 3",
+            Operation("continue"),
+        ),
+    ),
+    key(
         "Ctrl-C",
         row(
             "interrupt",

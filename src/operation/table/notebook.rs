@@ -1,7 +1,7 @@
 //! Operations on the notebook and its kernel.
 
 use super::{core, may, need, side};
-use crate::operation::{Kind, Operation, Route};
+use crate::operation::{Field, Kind, Operation, Route};
 use crate::protocol::message::Lane;
 use crate::session::event::RunKind;
 
@@ -114,9 +114,35 @@ pub(super) const ROWS: &[Operation] = &[
         &[need("cancelled", Kind::Bool, "Whether it was running.")],
     ),
     core(
+        "pause",
+        "Holds the LM calls of a run before they are sent, until `continue`.",
+        &[may(
+            "run",
+            Kind::Count,
+            "Its number (default: the newest that runs).",
+        )],
+        HELD,
+    ),
+    core(
+        "continue",
+        "Lets the held LM calls of a paused run go.",
+        &[may(
+            "run",
+            Kind::Count,
+            "Its number (default: the newest that is paused).",
+        )],
+        HELD,
+    ),
+    core(
         "restart_kernel",
         "Ends the kernel and starts a fresh one; registered things are rebuilt.",
         &[],
         &[],
     ),
+];
+
+/// What `pause` and `continue` answer.
+const HELD: &[Field] = &[
+    need("run", Kind::Count, "Number of the run."),
+    need("paused", Kind::Bool, "Whether its calls are held now."),
 ];

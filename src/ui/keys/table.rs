@@ -32,6 +32,7 @@ pub(crate) const TABLE: &[Binding] = &[
     on(Scope::Everywhere, &["Ctrl-P"], Act::Palette, "palette", "Palette: find any action by name"),
     on(Scope::Everywhere, &["Ctrl-Q"], Act::Quit, "", "Quit"),
     on(Scope::Everywhere, &["Ctrl-C"], Act::Interrupt, "", "Interrupt what runs; else clear the line"),
+    on(Scope::Everywhere, &["F10"], Act::Pause, "", "Pause what runs: its LM calls wait; again to go on"),
     on(Scope::Everywhere, &["Ctrl-Z"], Act::Suspend, "", "Back to the shell; `fg` returns"),
     on(Scope::Everywhere, &["F8"], Act::Zoom, "", "Zoom the pane with the focus, also from text fields"),
     on(Scope::Everywhere, &["F12"], Act::Mouse, "", "Release the mouse to select text; again to catch it"),
