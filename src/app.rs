@@ -4,6 +4,7 @@
 //! operations through a [`Handle`] and reads [`State`]. Owns no drawing and no
 //! terminal; knows nothing of Python beyond the messages of a worker.
 
+mod audit;
 mod command_cell;
 pub mod core;
 mod effect;
@@ -15,6 +16,7 @@ mod requests;
 mod resolve;
 pub mod socket;
 pub mod state;
+mod telemetry;
 mod update;
 
 pub use self::core::{Core, CoreOptions, SessionChoice};

@@ -8,8 +8,10 @@
 //! ([`record`]) and answered.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
+use reqwest::Url;
 use serde_json::Value;
 use tokio::sync::{broadcast, mpsc};
 
@@ -287,6 +289,35 @@ impl Gateway {
     /// LM servers that answer on this machine's usual ports, and on these.
     pub async fn find_local(&self, ports: &[u16]) -> Vec<LocalLm> {
         local::find(&self.inner.upstream, ports).await
+    }
+
+    /// Posts to a server that is no LM server, such as a collector of traces: nothing
+    /// is recorded, no key is put in. Status and body of its answer.
+    ///
+    /// # Errors
+    /// One sentence, when none came.
+    pub async fn post(
+        &self,
+        url: Url,
+        headers: Vec<(String, String)>,
+        body: Bytes,
+    ) -> Result<(u16, Bytes), String> {
+        let outgoing = upstream::Outgoing {
+            method: "POST".to_owned(),
+            url,
+            headers,
+            body,
+        };
+        let mut sink = sink::Sink::whole();
+        let patience = Duration::from_secs(30);
+        let sent = self
+            .inner
+            .upstream
+            .send(outgoing, patience, false, &mut sink);
+        match sent.await {
+            Ok(reply) => Ok((reply.status, reply.body)),
+            Err(failed) => Err(failed.message),
+        }
     }
 
     /// Shows the tokens of one run, or of none, to those who called

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use crate::protocol::error::OperationError;
 
+pub mod audit;
 pub mod blob;
 pub mod catalog;
 pub mod compare;
@@ -18,12 +19,15 @@ pub mod event;
 pub mod journal;
 pub mod line;
 pub mod log;
+pub mod metrics;
+pub mod otlp;
 pub mod outline;
 pub mod reader;
 pub mod recovery;
 pub mod replay;
 pub mod state;
 pub mod summary;
+pub mod totals;
 
 pub use directory::LockInfo;
 pub use journal::Journal;

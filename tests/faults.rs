@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use crate::support::{Home, PATIENCE, workbench};
 
 mod alterations;
+mod batch;
 mod disk;
 mod keys;
 mod neighbours;

@@ -30,6 +30,8 @@ mod screen;
 mod script;
 mod session;
 mod setup;
+#[cfg(feature = "worker")]
+mod telemetry;
 mod tidy;
 mod tour;
 mod worked;

@@ -24,7 +24,7 @@ def load(arguments: dict[str, Any]) -> DatasetDef:
     if arguments.get("rows") is not None:
         rows, source, default = _rows(arguments["rows"], "rows"), "inline", "data"
     elif arguments.get("path"):
-        path = Path(str(arguments["path"])).expanduser()
+        path = path_of(str(arguments["path"]))
         rows, source, default = _read(path), str(path), path.stem
     elif arguments.get("shipped") or name:
         shipped = str(arguments.get("shipped") or name)
@@ -128,9 +128,15 @@ def shuffle_labels(dataset: DatasetDef, seed: int) -> DatasetDef:
     return make(dataset["name"], rows, f"{dataset['source']} (labels shuffled)", dataset["inputs"])
 
 
-def _read(path: Path) -> list[dict[str, Any]]:
+def path_of(text: str) -> Path:
+    """The file of this name; refused, with near matches, where there is none."""
+    path = Path(text).expanduser()
     if not path.is_file():
         raise _no_file(path)
+    return path
+
+
+def _read(path: Path) -> list[dict[str, Any]]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:

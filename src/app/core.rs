@@ -16,6 +16,7 @@ use super::socket::{Remote, Server};
 use super::state::{Message, SaveStatus, State, Submission};
 use super::update::update;
 use super::{Handle, OperationResult};
+use super::{audit, telemetry};
 use crate::gateway::{Gateway, GatewayOptions};
 use crate::paths;
 use crate::protocol::error::OperationError;
@@ -572,6 +573,24 @@ impl Core {
                         reply,
                     });
                 });
+            }
+            Effect::Audit(run, fact) => {
+                let fact = audit::without_keys(*fact, |value| owner.gateway.hide_in_answer(value));
+                let written = audit::write(root(&self.options), &self.state.session_id, run, fact);
+                let _ = written.map(|note| self.append(note));
+            }
+            Effect::ReadAudit(arguments, reply) => {
+                let _ = reply.send(audit::read(root(&self.options), &arguments));
+            }
+            Effect::VerifyAudit(reply) => {
+                let _ = reply.send(audit::verify(root(&self.options)));
+            }
+            Effect::ExportOtlp(endpoint, run, reply) => {
+                let (session, id) = (self.state.session.clone(), self.state.session_id.clone());
+                let (journal, gateway) = (owner.journal.clone(), owner.gateway.clone());
+                let wanted = telemetry::Wanted { id, endpoint, run };
+                let sending = telemetry::export(session, journal, gateway, wanted);
+                tokio::spawn(async move { reply.send(sending.await) });
             }
             Effect::Stop(reply) => {
                 let _ = reply.send(Ok(json!({})));

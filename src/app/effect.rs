@@ -1,10 +1,11 @@
 //! What [`super::update()`] wants done, as data. Only [`super::core::Core`] does it.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokio::sync::oneshot;
 
 use super::OperationResult;
 use crate::protocol::message::Request;
+use crate::session::audit::Fact;
 use crate::session::event::{CellId, Document, EventBody, ProgramDef, RunId, Scope};
 use crate::worker::PoolRole;
 
@@ -61,6 +62,18 @@ pub enum Effect {
     },
     /// Bind what an optimizer made to its name in the notebook.
     Adopt(Box<ProgramDef>),
+    /// Write a line of the audit log.
+    Audit(RunId, Box<Fact>),
+    /// Answer entries of the audit log.
+    ReadAudit(Map<String, Value>, oneshot::Sender<OperationResult>),
+    /// Check the audit log.
+    VerifyAudit(oneshot::Sender<OperationResult>),
+    /// Send spans to a collector: to this address, of this run only.
+    ExportOtlp(
+        Option<String>,
+        Option<u64>,
+        oneshot::Sender<OperationResult>,
+    ),
     /// Stop the workers, close the session.
     Stop(oneshot::Sender<OperationResult>),
 }

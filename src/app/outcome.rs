@@ -3,10 +3,10 @@
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-use super::OperationResult;
 use super::effect::Effect;
 use super::state::{Pending, State};
 use super::update::status;
+use super::{OperationResult, audit};
 use crate::protocol::error::ErrorClass;
 use crate::session::event::{
     DatasetDef, EventBody, Output, ProgramDef, RunStatus, Scope, SignatureDef,
@@ -27,6 +27,7 @@ pub(super) fn effects(
     let mut append = |body: EventBody| effects.push(Effect::Append(scope, Box::new(body)));
 
     let mut result = result;
+    let mut audited = None;
     if let Ok(answer) = &mut result {
         for body in made(state, &pending, answer) {
             append(body);
@@ -59,7 +60,11 @@ pub(super) fn effects(
             let outputs = state.session.cell(cell).map(|cell| cell.outputs.clone());
             answer.insert("outputs".to_owned(), json!(outputs.unwrap_or_default()));
         }
-    } else if pending.run.is_some() {
+    } else if let Some(run) = pending.run {
+        if audit::concerns(pending.operation.name) {
+            let fact = audit::finished(state, run, &result, duration_ms);
+            audited = Some(Effect::Audit(run, Box::new(fact)));
+        }
         append(EventBody::RunFinished {
             status: status(&result),
             result: result.as_ref().ok().cloned(),
@@ -77,6 +82,7 @@ pub(super) fn effects(
     if let Some(program) = made.filter(|_| pending.operation.name == "optimize_prompt") {
         effects.push(Effect::Adopt(program));
     }
+    effects.extend(audited);
     if let Some(reply) = pending.reply {
         effects.push(Effect::Reply(reply, result));
     }

@@ -5,6 +5,7 @@
 mod code;
 mod health;
 pub mod prediction;
+mod telemetry;
 pub mod value;
 
 use serde_json::{Map, Value};
@@ -60,6 +61,7 @@ pub fn plain(operation: &str, result: &Value) -> String {
                 number(result.get("examples_used"))
             )
         }
+        "run_batch" => batch(result),
         "create_signature" | "parse_signature" => signature(result),
         "create_program" => program(result),
         "load_dataset" => dataset(result),
@@ -67,6 +69,8 @@ pub fn plain(operation: &str, result: &Value) -> String {
         "execute_code" => code::plain(result),
         "validate_inputs" => problems(result),
         "health_check" | "pools" => health::plain(result),
+        "metrics" => telemetry::metrics(result),
+        "audit" => telemetry::audit(result),
         "list_lms" => table(result.get("lms"), &["name", "model"]),
         "list_programs" => {
             let list = result.get("programs").and_then(Value::as_array);
@@ -88,6 +92,25 @@ pub fn plain(operation: &str, result: &Value) -> String {
         },
         _ => fields(result),
     }
+}
+
+/// How many rows are in which file, and the first that failed.
+fn batch(result: &Value) -> String {
+    let of = |key: &str| number(result.get(key));
+    let mut lines = vec![format!(
+        "{} rows in {}: {} failed, {} of an earlier start, {} s",
+        of("rows"),
+        text(result, "output"),
+        of("failed"),
+        of("resumed"),
+        of("seconds"),
+    )];
+    let errors = result.get("errors").and_then(Value::as_array);
+    lines.extend(errors.into_iter().flatten().map(|error| {
+        let row = number(error.get("row"));
+        format!("  row {row}: {}", clip(&text(error, "message"), 160))
+    }));
+    lines.join("\n")
 }
 
 /// Servers with their models, and how one is put to use.

@@ -5,7 +5,7 @@ use tokio::sync::oneshot;
 
 use super::effect::Effect;
 use super::state::{Message, Pending, State, Submission};
-use super::{OperationResult, command_cell, outcome, resolve};
+use super::{OperationResult, audit, command_cell, outcome, resolve};
 use crate::gateway::demo::dataset;
 use crate::operation::{self, Operation, Route, check};
 use crate::protocol::error::{OperationError, near_matches};
@@ -13,6 +13,7 @@ use crate::protocol::message::{Lane, Request};
 use crate::session::event::{
     CellId, CellKind, Document, EventBody, RunId, RunKind, RunStatus, Scope,
 };
+use crate::session::metrics;
 use crate::worker::PoolRole;
 
 type Reply = oneshot::Sender<OperationResult>;
@@ -129,6 +130,9 @@ fn by_python(
         }));
         effects.push(Effect::SyncProfiles);
     }
+    let name = lm.as_ref().map(|lm| lm.name.as_str());
+    let asked = audit::concerns(operation.name)
+        .then(|| audit::requested(operation.name, &recorded, &arguments, name));
     let run = kind.map(|run_kind| {
         let run = state.issue_run();
         let body = EventBody::RunStarted {
@@ -138,6 +142,7 @@ fn by_python(
             arguments: recorded,
         };
         effects.push(Effect::Append(Scope::run(run), Box::new(body)));
+        effects.extend(asked.map(|fact| Effect::Audit(run, Box::new(fact))));
         run
     });
     let pending = Pending {
@@ -298,6 +303,12 @@ fn by_core(
             let wanted = ["left", "right"].map(|key| text(&arguments, key).unwrap_or_default());
             vec![Effect::CompareSessions(wanted, reply)]
         }
+        "audit" => vec![Effect::ReadAudit(arguments, reply)],
+        "export_otlp" => {
+            let run = arguments.get("run").and_then(Value::as_u64);
+            vec![Effect::ExportOtlp(text(&arguments, "endpoint"), run, reply)]
+        }
+        "verify_audit" => vec![Effect::VerifyAudit(reply)],
         "find_local_lms" => {
             let ports = arguments.get("ports").and_then(Value::as_array);
             let ports: Option<Vec<u16>> = ports
@@ -453,6 +464,7 @@ fn about_the_session(
             let restored = Effect::Append(scope, Box::new(EventBody::CellRestored {}));
             Ok((vec![restored], json!({"cell": cell})))
         }
+        "metrics" => Ok((Vec::new(), metrics::report(session))),
         "session_state" => {
             let result = json!({
                 "id": state.session_id,
@@ -571,6 +583,7 @@ fn title(operation: &str, arguments: &Map<String, Value>) -> String {
         "execute_program" | "execute_module" => format!("{subject}({fields})"),
         "evaluate_pipeline" => format!("evaluate {subject}"),
         "optimize_prompt" => format!("optimize {subject}"),
+        "run_batch" => format!("batch {subject}"),
         _ => format!("{operation} {}", shorten(&subject, 60))
             .trim_end()
             .to_owned(),

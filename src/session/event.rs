@@ -266,6 +266,8 @@ pub enum RunKind {
     Evaluate,
     /// An optimizer.
     Compile,
+    /// A program over a file of inputs.
+    Batch,
 }
 
 /// How a run or cell stands.
@@ -402,6 +404,21 @@ pub enum Progress {
         /// `Type: first line`, when the program or metric raised.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         error: Option<String>,
+    },
+    /// A batch went on.
+    Rows {
+        /// Rows that need not be run again, those of an earlier start included.
+        done: u64,
+        /// How many of these ended with an error.
+        failed: u64,
+        /// Rows there are.
+        total: u64,
+        /// Rows done a second since this start.
+        #[serde(deserialize_with = "number")]
+        per_second: f64,
+        /// Seconds until all are done, if it goes on like this.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        left_s: Option<f64>,
     },
     /// A demonstration was found (bootstrapping).
     Demo {

@@ -11,19 +11,31 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use super::event::{
-    AnswerSource, CellId, CellKind, DatasetDef, Event, EventBody, Exchange, Level, LmProfile,
-    NameInfo, Output, Passport, ProgramDef, Progress, RunId, RunKind, RunStatus, SignatureDef,
-    SpanItem, WorkerReport, WorkerState,
+    CellId, CellKind, DatasetDef, Event, EventBody, Exchange, Level, LmProfile, NameInfo, Output,
+    Passport, ProgramDef, Progress, RunId, RunKind, RunStatus, SignatureDef, SpanItem,
+    WorkerReport, WorkerState,
 };
+use super::metrics::Metrics;
+pub use super::totals::Totals;
 use crate::protocol::error::OperationError;
 
 /// Deleted cells that can be had back.
 const DELETED: usize = 100;
+
+/// Spans of a batch that are kept: a batch may have millions, and its log has them all.
+const BATCH_SPANS: usize = 10_000;
+
+/// Exchanges of a batch's other spans that are kept, the newest: those of rows that
+/// were under way when everything was killed are among them.
+const BATCH_EXCHANGES: usize = 10_000;
+
+/// Their place among the exchanges without a span.
+const BATCH: &str = "batch";
 
 /// Everything a session is, as of its last event.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -67,6 +79,9 @@ pub struct SessionState {
     /// The last event that changed signatures, programs or datasets: what a new
     /// kernel must be told again.
     pub registered_seq: u64,
+    /// How often, how long, how well: a fold beside this one, no part of the hash.
+    #[serde(skip)]
+    pub metrics: Arc<Metrics>,
 }
 
 /// A cell of the notebook.
@@ -169,48 +184,12 @@ pub struct Note {
     pub hint: String,
 }
 
-/// Sums over exchanges.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Totals {
-    /// Exchanges answered by a server or the demo LM.
-    pub calls: u64,
-    /// Exchanges answered from cache or record.
-    pub hits: u64,
-    /// Exchanges that failed.
-    pub failures: u64,
-    /// Tokens in.
-    pub input_tokens: u64,
-    /// Tokens out.
-    pub output_tokens: u64,
-    /// Known dollars.
-    pub cost: f64,
-    /// Calls whose price is unknown.
-    pub unpriced: u64,
-}
-
-impl Totals {
-    /// Counts one exchange in.
-    pub fn add(&mut self, exchange: &Exchange) {
-        if exchange.error.is_some() || exchange.status >= 400 {
-            self.failures += 1;
-            return;
-        }
-        match exchange.source {
-            AnswerSource::Cache | AnswerSource::Cassette => self.hits += 1,
-            AnswerSource::Server | AnswerSource::Demo | AnswerSource::Fault => {
-                self.calls += 1;
-                self.input_tokens += exchange.input_tokens;
-                self.output_tokens += exchange.output_tokens;
-                match exchange.cost {
-                    Some(cost) => self.cost += cost,
-                    None => self.unpriced += 1,
-                }
-            }
-        }
-    }
-}
-
 impl Run {
+    /// Whether further spans are left to the log.
+    fn is_full(&self) -> bool {
+        self.kind == RunKind::Batch && self.spans.len() >= BATCH_SPANS
+    }
+
     /// Its spans in the order of a tree: each followed by what it called, the
     /// calls of one parent in order of start. Calls of several threads, which
     /// interleave in time, stay with their own parents.
@@ -240,6 +219,7 @@ impl SessionState {
         self.seq = event.seq;
         self.chain.clone_from(&event.chain);
         let revision = event.seq;
+        Arc::make_mut(&mut self.metrics).apply(event);
         match &event.body {
             EventBody::SessionOpened { passport } => {
                 self.passport = passport.clone();
@@ -352,6 +332,11 @@ impl SessionState {
             EventBody::NamesChanged { names } => self.names.clone_from(names),
             EventBody::Progressed { progress } => {
                 if let Some(run) = event.run.and_then(|id| self.run_mut(id)) {
+                    // How far a batch is replaces how far it was.
+                    let again = matches!(progress, Progress::Rows { .. });
+                    if again && matches!(run.progress.last(), Some(Progress::Rows { .. })) {
+                        run.progress.pop();
+                    }
                     run.progress.push(progress.clone());
                 }
             }
@@ -479,6 +464,12 @@ impl SessionState {
                     return;
                 }
                 let claimed = self.unclaimed.remove(id).unwrap_or_default();
+                if self.runs.get(&run_id).is_some_and(|run| run.is_full()) {
+                    for exchange in claimed {
+                        self.put_aside(exchange);
+                    }
+                    return;
+                }
                 let Some(run) = self.run_mut(run_id) else {
                     return;
                 };
@@ -555,10 +546,25 @@ impl SessionState {
             && let Some(span) = self.span_mut(run, span)
         {
             span.exchanges.push(exchange.clone());
+        } else if run
+            .and_then(|id| self.runs.get(&id))
+            .is_some_and(|run| run.is_full())
+        {
+            self.put_aside(Arc::new(exchange.clone()));
         } else {
             let waiting = exchange.span.clone().unwrap_or_default();
             let waiting = self.unclaimed.entry(waiting).or_default();
             waiting.push(Arc::new(exchange.clone()));
+        }
+    }
+
+    /// Keeps an exchange of a batch whose span is not kept, for a while.
+    fn put_aside(&mut self, exchange: Arc<Exchange>) {
+        let aside = self.unclaimed.entry(BATCH.to_owned()).or_default();
+        aside.push(exchange);
+        // In blocks: taking the first out moves all others.
+        if aside.len() >= BATCH_EXCHANGES + BATCH_EXCHANGES / 10 {
+            aside.drain(..aside.len() - BATCH_EXCHANGES);
         }
     }
 

@@ -178,7 +178,10 @@ impl Screen {
         let going = |run: &&Run| run.status == RunStatus::Running;
         let run = self.trace.run(state).filter(going);
         let run = run.or_else(|| status::running(state))?;
-        let many = matches!(run.kind, RunKind::Evaluate | RunKind::Compile);
+        let many = matches!(
+            run.kind,
+            RunKind::Evaluate | RunKind::Compile | RunKind::Batch
+        );
         (self.view == View::Trace || !many).then_some(run.id)
     }
 

@@ -12,7 +12,7 @@ use super::look::Look;
 use super::optimise::story::Story;
 use super::text;
 use crate::app::{SaveStatus, State};
-use crate::session::event::{Level, RunKind, RunStatus, WorkerState};
+use crate::session::event::{Level, Progress, RunKind, RunStatus, WorkerState};
 use crate::session::state::Run;
 use crate::theme::Role;
 
@@ -247,6 +247,7 @@ pub(super) fn progress(
             parts.push(look.span(words, Role::Number));
         }
     }
+    parts.extend(rows(run, room, look));
     let totals = &run.totals;
     if totals.calls + totals.hits > 0 && room > 60 {
         let calls = text::many(totals.calls + totals.hits, "call");
@@ -266,6 +267,32 @@ pub(super) fn progress(
     buffer.set_line(area.x, area.y, &line, room);
     let at = area.x + room.min(line.width() as u16);
     buffer.set_line(at, area.y, &stop, area.right().saturating_sub(at));
+}
+
+/// How far a batch is.
+fn rows(run: &Run, room: usize, look: Look<'_>) -> Vec<Span<'static>> {
+    let Some(Progress::Rows {
+        done,
+        failed,
+        total,
+        per_second,
+        left_s,
+    }) = run.progress.last()
+    else {
+        return Vec::new();
+    };
+    let mut parts = vec![look.span(format!(" · {done}/{total} rows"), Role::Text)];
+    if *failed > 0 {
+        parts.push(look.span(format!(" · {failed} failed"), Role::Error));
+    }
+    if room > 100 && *per_second > 0.0 {
+        parts.push(look.span(format!(" · {per_second:.1} a second"), Role::Dim));
+    }
+    if let Some(left) = left_s.filter(|_| room > 60) {
+        let words = format!(" · about {} left", text::duration(left * 1e3));
+        parts.push(look.span(words, Role::Number));
+    }
+    parts
 }
 
 /// Values as small bars, averaged to `columns`.

@@ -23,6 +23,7 @@ _FAMILIES = {
     "program": ("create_program", "execute_program"),
     "sandbox": ("execute_code",),
     "data": ("load_dataset", "evaluate_pipeline"),
+    "batch": ("run_batch",),
     "optimize": ("bootstrap_examples", "optimize_prompt"),
     "jobs": ("ship", "adopt", "enlist", "evaluate_part", "clock"),
     "health": ("echo", "health_check", "price", "test_lm"),

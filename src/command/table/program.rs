@@ -1,6 +1,8 @@
 //! Signatures and programs.
 
-use super::{INPUTS, LM, OPTIONS, SIGNATURE, aka, argument, key, option, pairs, row, word};
+use super::{
+    INPUTS, LM, OPTIONS, PROGRAM, SIGNATURE, aka, argument, key, option, pairs, row, word,
+};
 use crate::command::Becomes::{Operation, With};
 use crate::command::Group::Program;
 use crate::command::meaning::{module, program_new, prompt, run, validate};
@@ -168,6 +170,36 @@ pub(super) const ROWS: &[Command] = &[
         &[SIGNATURE, LM, OPTIONS, INPUTS],
         r#":cot question -> answer question="What is 12*7?""#,
         With(|bound, context| module("ChainOfThought", bound, context)),
+    ),
+    row(
+        "batch",
+        Program,
+        "Runs a program over the rows of a file; started again, it goes on where it ended.",
+        &[
+            PROGRAM,
+            word("input", Completer::File, "a .jsonl or .csv file of inputs"),
+            option(
+                "output",
+                Completer::File,
+                "where the answers go, a line a row",
+            ),
+            option("num_threads", Completer::None, "rows run at once"),
+            option("rate", Completer::None, "most rows started a minute"),
+            option(
+                "keep",
+                Completer::None,
+                "fields to repeat: id, or [\"id\", \"source\"]",
+            ),
+            option("max_errors", Completer::None, "stop after more failed rows"),
+            option(
+                "overwrite",
+                Completer::OneOf(&["true", "false"]),
+                "start again",
+            ),
+            LM,
+        ],
+        ":batch qa questions.jsonl num_threads=16 keep=id",
+        Operation("run_batch"),
     ),
     aka(
         &["ask"],

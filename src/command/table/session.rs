@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{SESSION, aka, argument, key, row, word};
+use super::{SESSION, aka, argument, key, maybe, option, row, word};
 use crate::command::Becomes::{Operation, With};
 use crate::command::Group::Session;
 use crate::command::meaning::session;
@@ -122,6 +122,48 @@ pub(super) const ROWS: &[Command] = &[
         &[],
         ":restart_pools",
         Operation("restart_pools"),
+    ),
+    row(
+        "metrics",
+        Session,
+        "Tells how often, how long, how well and for how much, by module, LM and signature.",
+        &[],
+        ":metrics",
+        Operation("metrics"),
+    ),
+    row(
+        "otlp",
+        Session,
+        "Sends the spans of runs that have ended to a collector of traces.",
+        &[
+            maybe("endpoint", Completer::None, "such as http://127.0.0.1:4318"),
+            option("run", Completer::Run, "only this run"),
+        ],
+        ":otlp http://127.0.0.1:4318",
+        Operation("export_otlp"),
+    ),
+    row(
+        "audit",
+        Session,
+        "Tells who asked for which optimisation, and what came of it.",
+        &[
+            option("limit", Completer::None, "the newest so many"),
+            option(
+                "signature",
+                Completer::None,
+                "hash of a signature, or its beginning",
+            ),
+        ],
+        ":audit limit=20",
+        Operation("audit"),
+    ),
+    row(
+        "audit verify",
+        Session,
+        "Checks that the audit log is as it was written.",
+        &[],
+        ":audit verify",
+        Operation("verify_audit"),
     ),
     aka(
         &["state"],

@@ -144,6 +144,58 @@ pub(super) const ROWS: &[Operation] = &[
             may("unsafe", Kind::Bool, "Whether it ran outside of a sandbox."),
         ],
     ),
+    job(
+        "run_batch",
+        "Runs a program over the rows of a file; started again, it goes on where it ended.",
+        RunKind::Batch,
+        &[
+            PROGRAM,
+            need(
+                "input",
+                Kind::Text,
+                "A `.jsonl` or `.csv` file: a row for each run, its input fields by name.",
+            ),
+            may(
+                "output",
+                Kind::Text,
+                "Where the answers go, a JSON line a row, in order (default: `INPUT.out.jsonl`).",
+            ),
+            may("num_threads", Kind::Count, "Rows run at once (default 8)."),
+            may("rate", Kind::Number, "Most rows started a minute."),
+            may(
+                "keep",
+                Kind::Names,
+                "Fields of a row that its answer repeats, such as an id.",
+            ),
+            may(
+                "max_errors",
+                Kind::Count,
+                "Stop after more failed rows than this (default: never).",
+            ),
+            may(
+                "overwrite",
+                Kind::Bool,
+                "Start again although there is an output.",
+            ),
+            LM,
+        ],
+        &[
+            need("output", Kind::Text, "The file that was written."),
+            need("rows", Kind::Count, "Rows in it."),
+            need("failed", Kind::Count, "Rows that ended with an error."),
+            need(
+                "resumed",
+                Kind::Count,
+                "Rows that an earlier start had done.",
+            ),
+            need(
+                "errors",
+                Kind::List,
+                "The first of this start: `{row, type, message}`.",
+            ),
+            need("seconds", Kind::Number, "How long this start took."),
+        ],
+    ),
     open(job(
         "generate",
         "Answers a prompt: `Predict` over `prompt -> answer` unless told otherwise.",

@@ -1,6 +1,6 @@
 //! Operations on the session and the workbench.
 
-use super::{core, need};
+use super::{core, may, need};
 use crate::operation::{Kind, Operation};
 
 pub(super) const ROWS: &[Operation] = &[
@@ -42,6 +42,75 @@ pub(super) const ROWS: &[Operation] = &[
             need("id", Kind::Text, "Session id."),
             need("seq", Kind::Count, "Number of events."),
             need("hash", Kind::Text, "State hash."),
+        ],
+    ),
+    core(
+        "metrics",
+        "Answers how often, how long, how well and for how much: by operation, module, LM, tool and signature.",
+        &[],
+        &[
+            need(
+                "rows",
+                Kind::List,
+                "`{kind, name, count, errors, error_rate, p50_ms, p95_ms, calls, input_tokens, output_tokens, cost, …}`.",
+            ),
+            need(
+                "signatures",
+                Kind::List,
+                "`{signature_hash, signature, last_score, best_score, cost, ms_per_call, …}`.",
+            ),
+            need("totals", Kind::Object, "Sums over all LM calls."),
+        ],
+    ),
+    core(
+        "audit",
+        "Answers who asked for which optimisation in any session, and what came of it.",
+        &[
+            may("limit", Kind::Count, "The newest so many (default 50)."),
+            may(
+                "signature",
+                Kind::Text,
+                "Only of this signature: its hash, or the beginning of it.",
+            ),
+        ],
+        &[
+            need("entries", Kind::List, "The entries, oldest first."),
+            need("path", Kind::Text, "The file they are in."),
+        ],
+    ),
+    core(
+        "verify_audit",
+        "Checks that no line of the audit log was altered, taken out, put in or cut off.",
+        &[],
+        &[
+            need(
+                "ok",
+                Kind::Bool,
+                "True; a log that was altered is an error.",
+            ),
+            need("entries", Kind::Count, "Lines there are."),
+            need(
+                "last_hash",
+                Kind::Text,
+                "Hash of the last one, to be kept elsewhere.",
+            ),
+        ],
+    ),
+    core(
+        "export_otlp",
+        "Sends the spans of runs that have ended to a collector, over OTLP/HTTP, as OpenInference names them.",
+        &[
+            may(
+                "endpoint",
+                Kind::Text,
+                "Such as `http://127.0.0.1:4318` (default: `$OTEL_EXPORTER_OTLP_ENDPOINT`).",
+            ),
+            may("run", Kind::Count, "Only this run."),
+        ],
+        &[
+            need("spans", Kind::Count, "Spans that were sent."),
+            need("rejected", Kind::Count, "Spans the collector did not want."),
+            need("endpoint", Kind::Text, "Where they went."),
         ],
     ),
     core(

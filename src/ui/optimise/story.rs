@@ -70,6 +70,8 @@ impl<'a> Story<'a> {
                     story.all_scored += 1;
                     story.errors += u64::from(error.is_some());
                 }
+                // A batch tells its own story; see `ui::status`.
+                Progress::Rows { .. } => {}
                 Progress::Demo { found, wanted } => story.demos = Some((*found, *wanted)),
                 Progress::Candidate {
                     candidate,

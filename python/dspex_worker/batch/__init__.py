@@ -1,0 +1,1 @@
+"""A program over a file of inputs: `rows` reads, `ledger` keeps, `work` runs."""
