@@ -579,12 +579,8 @@ impl Core {
                 let written = audit::write(root(&self.options), &self.state.session_id, run, fact);
                 let _ = written.map(|note| self.append(note));
             }
-            Effect::ReadAudit(arguments, reply) => {
-                let _ = reply.send(audit::read(root(&self.options), &arguments));
-            }
-            Effect::VerifyAudit(reply) => {
-                let _ = reply.send(audit::verify(root(&self.options)));
-            }
+            Effect::ReadAudit(of, reply) => drop(reply.send(audit::read(root(&self.options), &of))),
+            Effect::VerifyAudit(reply) => drop(reply.send(audit::verify(root(&self.options)))),
             Effect::ExportOtlp(endpoint, run, reply) => {
                 let (session, id) = (self.state.session.clone(), self.state.session_id.clone());
                 let (journal, gateway) = (owner.journal.clone(), owner.gateway.clone());
