@@ -8,6 +8,8 @@
 //! when one of them changes, so that a clone of a long session is cheap: time
 //! travel keeps many.
 
+mod outputs;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -648,53 +650,6 @@ impl SessionState {
         }
         self.names.clear();
         self.workers.clear();
-    }
-}
-
-impl Cell {
-    fn put(&mut self, output: &Output, revision: u64) {
-        self.revision = revision;
-        if let Output::Clear { wait } = output {
-            if *wait {
-                self.clear_pending = true;
-            } else {
-                self.outputs.clear();
-            }
-            return;
-        }
-        if std::mem::take(&mut self.clear_pending) {
-            self.outputs.clear();
-        }
-        match (output, self.outputs.last_mut()) {
-            (
-                Output::Stream { stderr, text },
-                Some(Output::Stream {
-                    stderr: last_stderr,
-                    text: last,
-                }),
-            ) if stderr == last_stderr => last.push_str(text),
-            (
-                Output::Display {
-                    data,
-                    display_id: Some(id),
-                    update: true,
-                },
-                _,
-            ) => {
-                for shown in &mut self.outputs {
-                    if let Output::Display {
-                        data: old,
-                        display_id: Some(other),
-                        ..
-                    } = shown
-                        && other == id
-                    {
-                        old.clone_from(data);
-                    }
-                }
-            }
-            _ => self.outputs.push(output.clone()),
-        }
     }
 }
 
