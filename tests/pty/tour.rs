@@ -52,7 +52,8 @@ fn a_cell_answers_and_its_trace_stands_beside_it() {
     // The messages are there without a key.
     terminal.wait_for("[[ ## question ## ]]").wait_for("1 call");
     // Commands are completed from the one table.
-    terminal.send(":mod").send(keys::TAB).wait_for(":modules");
+    terminal.send(":mod").send(keys::TAB).wait_for("module add");
+    terminal.send(keys::ENTER).wait_for(":modules");
     terminal.send(keys::ENTER).wait_for("MultiChainComparison");
 }
 
