@@ -1,9 +1,9 @@
 //! The parent's side of worker processes: find Python, spawn, talk, supervise.
 //!
 //! [`environment`] finds Python and the worker binary, [`Worker`] is one
-//! process and its connection, [`Supervisor`] keeps a kernel, a warm standby and [`pool`]s
-//! alive. What workers say goes to a [`Host`], which the core implements: this
-//! room knows neither sessions nor LMs.
+//! process and its connection, [`Supervisor`] keeps a kernel, a warm standby and
+//! the pools alive. What workers say goes to a [`Host`], which the core
+//! implements: this room knows neither sessions nor LMs.
 
 mod connection;
 pub mod environment;
