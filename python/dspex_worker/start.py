@@ -7,6 +7,7 @@ import os
 import sys
 import time
 import warnings
+import weakref
 from typing import Any
 
 from . import link
@@ -53,6 +54,7 @@ def run() -> None:
     type_adapters.install()
     shortcuts.install()
     _stop_resubmitting()
+    _let_bars_be_forgotten()
     lms.register_demo()
     httpx_door.install()
     scope.follow_threads()
@@ -85,6 +87,20 @@ def _stop_resubmitting() -> None:
         self.timeout = 0
 
     ParallelExecutor.__init__ = init  # type: ignore[method-assign]
+
+
+def _let_bars_be_forgotten() -> None:
+    """DSPy empties tqdm's set of bars whenever an evaluation begins; one that is just
+    being made by another thread must not fail because it is no longer in it."""
+    try:
+        from tqdm import std
+    except ImportError:
+        return
+
+    class Bars(weakref.WeakSet):  # type: ignore[type-arg]
+        remove = weakref.WeakSet.discard
+
+    std.tqdm._instances = Bars()  # type: ignore[attr-defined]
 
 
 def _ready(dspy: Any, tracing: str, door: str) -> dict[str, Any]:

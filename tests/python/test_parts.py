@@ -99,3 +99,13 @@ def test_adapters_of_plain_types_are_made_once_and_others_each_time(worker):
     mine = Mine()
     assert utils.serialize_for_json(mine) == str(mine)
     assert utils.parse_value("[1, 2]", list[int]) == [1, 2] and utils.parse_value("3", int) == 3
+
+
+def test_a_bar_outlives_the_clearing_of_bars(worker):
+    """R86: evaluations side by side do not fail for each other's progress bars."""
+    from tqdm import tqdm
+
+    bar = tqdm.__new__(tqdm)
+    tqdm._instances.clear()  # as DSPy does when another evaluation begins
+    bar.__init__(range(3), disable=True)
+    assert list(bar) == [0, 1, 2]
