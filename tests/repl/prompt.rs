@@ -62,14 +62,15 @@ fn a_cell_may_ask_and_is_answered_at_the_prompt() {
     let home = Home::new();
     let mut terminal = open(&home);
     enter(&mut terminal, "name = input('who? '); print('hello', name)");
-    terminal.wait_for("who? ");
+    // On a line of its own: not the cell that asks.
+    terminal.wait_for("\nwho? ");
     enter(&mut terminal, "Ada");
     terminal.wait_for("hello Ada").wait_for("[2] ");
     enter(
         &mut terminal,
         "import getpass; p = getpass.getpass('secret? '); print(len(p))",
     );
-    terminal.wait_for("secret? ");
+    terminal.wait_for("\nsecret? ");
     enter(&mut terminal, "swordfish");
     terminal.wait_for("[3] ");
     assert!(
