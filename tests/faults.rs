@@ -22,6 +22,7 @@ mod paying;
 mod replay;
 mod sandbox;
 mod scripts;
+mod storm;
 mod together;
 mod trials;
 mod values;
@@ -103,9 +104,21 @@ impl Exec {
             let said = self.stderr.recv_timeout(PATIENCE).unwrap_or_default();
             panic!("no answer; its standard error: {said}");
         };
-        self.printed.push_str(&line);
+        self.read(&line)
+    }
+
+    /// The next answer, if it is there.
+    #[track_caller]
+    fn answered(&mut self) -> Option<Value> {
+        let line = self.lines.try_recv().ok()?;
+        Some(self.read(&line))
+    }
+
+    #[track_caller]
+    fn read(&mut self, line: &str) -> Value {
+        self.printed.push_str(line);
         self.printed.push('\n');
-        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"))
+        serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
     }
 
     /// Has an operation done.
