@@ -1,11 +1,15 @@
 //! Telemetry and the audit log, from the real binary with real DSPy on the demo LM.
 
+use std::collections::HashMap;
 use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
 
 use serde_json::{Value, json};
 
-use crate::support::Home;
 use crate::support::stub_lm::{Scripted, StubLm};
+use crate::support::{Home, PATIENCE, project, venv};
 
 fn ask(home: &Home, operation: &str, arguments: &Value) -> Value {
     let arguments = arguments.to_string();
@@ -125,7 +129,11 @@ fn measured_audited_exported() {
 
     let collector = StubLm::start(|_, _| Scripted::Whole(200, Vec::new(), "{}".into()));
     let endpoint = format!("http://127.0.0.1:{}", collector.port());
-    let exported = ask(&home, "export_otlp", &json!({"endpoint": endpoint}));
+    let exported = ask(
+        &home,
+        "export_otlp",
+        &json!({"endpoint": endpoint, "protocol": "http/json"}),
+    );
     let received = collector.received();
     assert!(received.iter().all(|it| it.path == "/v1/traces"));
     let spans: Vec<&Value> = received
@@ -170,5 +178,118 @@ fn measured_audited_exported() {
     }
     drop(collector);
     let refused = ask(&home, "export_otlp", &json!({"endpoint": endpoint}));
+    assert_eq!(refused["error"]["type"], "export_failed", "{refused}");
+}
+
+/// A receiver in Python, ended with the test.
+struct Tap {
+    child: Child,
+    lines: Receiver<String>,
+}
+
+impl Tap {
+    fn start(home: &Home) -> Self {
+        let mut child = Command::new(venv().join("bin/python"))
+            .arg(project().join("tests/telemetry/receiver.py"))
+            .env_clear()
+            .envs(home.environment())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let out = BufReader::new(child.stdout.take().unwrap());
+        let (send, lines) = channel();
+        std::thread::spawn(move || {
+            for line in out.lines().map_while(Result::ok) {
+                let _ = send.send(line);
+            }
+        });
+        Self { child, lines }
+    }
+
+    fn line(&self) -> String {
+        let line = self.lines.recv_timeout(PATIENCE);
+        line.expect("the receiver says nothing more: are its packages installed? `make setup`")
+    }
+}
+
+impl Drop for Tap {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// R128: a real receiver of OTLP takes the spans of modules, LM calls, tools and a failure,
+/// whole and in OpenInference's own names.
+#[test]
+fn a_real_receiver_takes_the_spans() {
+    let home = Home::new();
+    let tap = Tap::start(&home);
+    let agent = project().join("tests/telemetry/agent.py");
+    let ran = home.dspex(&["run", "--new", "tele", &agent.display().to_string()]);
+    assert!(ran.stdout.contains("391"), "{} {}", ran.stdout, ran.stderr);
+
+    let port = tap.line();
+    let endpoint = format!("http://127.0.0.1:{}", port.trim());
+    let sent = ask(&home, "export_otlp", &json!({"endpoint": endpoint}));
+    let number = sent["result"]["spans"].as_u64();
+    let number = number.unwrap_or_else(|| panic!("{sent}"));
+    assert_eq!(sent["result"]["rejected"], 0);
+    let spans: Vec<Value> = (0..number)
+        .map(|_| serde_json::from_str(&tap.line()).unwrap())
+        .collect();
+
+    let by_id: HashMap<&str, &Value> = spans
+        .iter()
+        .map(|span| (span["id"].as_str().unwrap(), span))
+        .collect();
+    assert_eq!(by_id.len(), spans.len(), "each span once");
+    for span in &spans {
+        assert_eq!(span["unknown"], json!([]), "{span}");
+        assert!(span["end"].as_u64() >= span["start"].as_u64(), "{span}");
+        let parent = span["parent"].as_str().unwrap();
+        if !parent.is_empty() {
+            assert_eq!(by_id[parent]["trace"], span["trace"], "{span}");
+        }
+    }
+    let of_kind = |kind: &str| -> Vec<&Value> {
+        let is = |it: &&Value| it["attributes"]["openinference.span.kind"] == kind;
+        spans.iter().filter(is).collect()
+    };
+    assert_eq!(of_kind("AGENT").len(), 1);
+    let tool = of_kind("TOOL")
+        .into_iter()
+        .find(|it| it["attributes"]["tool.name"] == "multiply");
+    let tool = &tool.expect("the span of multiply")["attributes"];
+    assert!(
+        tool["output.value"].as_str().unwrap().contains("391"),
+        "{tool}"
+    );
+    let lms = of_kind("LLM");
+    assert!(lms.len() >= 2, "{lms:?}");
+    for lm in lms {
+        let said = &lm["attributes"];
+        assert_eq!(
+            said["llm.input_messages.0.message.role"], "system",
+            "{said}"
+        );
+        assert_eq!(
+            said["llm.output_messages.0.message.role"], "assistant",
+            "{said}"
+        );
+        assert!(said["llm.token_count.prompt"].as_u64() > Some(0), "{said}");
+        assert!(said["llm.model_name"].is_string(), "{said}");
+        assert!(said["llm.invocation_parameters"].is_string(), "{said}");
+    }
+    let failed: Vec<&Value> = spans.iter().filter(|it| it["status"][0] == 2).collect();
+    let words = failed.iter().map(|it| it["status"][1].to_string());
+    assert!(
+        words.into_iter().any(|it| it.contains("ZeroDivisionError")),
+        "{failed:?}"
+    );
+
+    // The receiver takes protobuf alone, and says so.
+    let json = json!({"endpoint": endpoint, "protocol": "http/json"});
+    let refused = ask(&home, "export_otlp", &json);
     assert_eq!(refused["error"]["type"], "export_failed", "{refused}");
 }

@@ -542,10 +542,9 @@ impl Core {
             Effect::VerifyAudit(reply) => {
                 let _ = reply.send(audit::verify(root(&self.options)));
             }
-            Effect::ExportOtlp(endpoint, run, reply) => {
-                let (session, id) = (self.state.session.clone(), self.state.session_id.clone());
+            Effect::ExportOtlp(wanted, reply) => {
+                let session = self.state.session.clone();
                 let (journal, gateway) = (owner.journal.clone(), owner.gateway.clone());
-                let wanted = telemetry::Wanted { id, endpoint, run };
                 let sending = telemetry::export(session, journal, gateway, wanted);
                 tokio::spawn(async move { reply.send(sending.await) });
             }

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use super::OperationResult;
+use super::{OperationResult, telemetry};
 use crate::protocol::message::Request;
 use crate::session::audit::Fact;
 use crate::session::event::{CellId, Document, EventBody, ProgramDef, RunId, Scope};
@@ -75,12 +75,8 @@ pub enum Effect {
     ReadAudit(Map<String, Value>, oneshot::Sender<OperationResult>),
     /// Check the audit log.
     VerifyAudit(oneshot::Sender<OperationResult>),
-    /// Send spans to a collector: to this address, of this run only.
-    ExportOtlp(
-        Option<String>,
-        Option<u64>,
-        oneshot::Sender<OperationResult>,
-    ),
+    /// Send spans to a collector.
+    ExportOtlp(telemetry::Wanted, oneshot::Sender<OperationResult>),
     /// Stop the workers, close the session.
     Stop(oneshot::Sender<OperationResult>),
 }

@@ -1,18 +1,18 @@
-//! Sends a session's spans to a collector, over OTLP/HTTP in JSON.
+//! Sends a session's spans to a collector, over OTLP/HTTP.
 //!
 //! What is sent is made by [`crate::session::otlp`]. Address and headers are those of
 //! OpenTelemetry's own variables unless the request names an address.
 
 use bytes::Bytes;
 use reqwest::Url;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::OperationResult;
 use crate::gateway::Gateway;
-use crate::protocol::error::OperationError;
+use crate::protocol::error::{OperationError, near_matches};
 use crate::session::event::Document;
 use crate::session::journal::Journal;
-use crate::session::otlp;
+use crate::session::otlp::{self, Encoding};
 use crate::session::state::SessionState;
 
 /// OpenTelemetry's variable for the collector's address.
@@ -21,14 +21,23 @@ const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 /// OpenTelemetry's variable for further headers, such as a key: `name=value,name=value`.
 const HEADERS: &str = "OTEL_EXPORTER_OTLP_HEADERS";
 
+/// OpenTelemetry's variables for how requests are written, the more exact one first.
+const PROTOCOL: [&str; 2] = [
+    "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
+    "OTEL_EXPORTER_OTLP_PROTOCOL",
+];
+
 /// What is exported, and where to.
-pub(super) struct Wanted {
+#[derive(Debug)]
+pub struct Wanted {
     /// The session's id.
-    pub(super) id: String,
+    pub id: String,
     /// The collector, where one is named.
-    pub(super) endpoint: Option<String>,
+    pub endpoint: Option<String>,
     /// Only this run.
-    pub(super) run: Option<u64>,
+    pub run: Option<u64>,
+    /// `http/protobuf` or `http/json`, where one is named.
+    pub protocol: Option<String>,
 }
 
 /// Sends all runs that have ended, or one of them.
@@ -38,9 +47,16 @@ pub(super) async fn export(
     gateway: Gateway,
     wanted: Wanted,
 ) -> OperationResult {
-    let Wanted { id, endpoint, run } = wanted;
+    let Wanted {
+        id,
+        endpoint,
+        run,
+        protocol,
+    } = wanted;
     let url = address(endpoint.or_else(|| variable(ENDPOINT)))?;
-    let mut headers = vec![("content-type".to_owned(), "application/json".to_owned())];
+    let encoding = encoding(protocol.or_else(|| PROTOCOL.iter().find_map(|it| variable(it))))?;
+    let kind = encoding.content_type();
+    let mut headers = vec![("content-type".to_owned(), kind.to_owned())];
     headers.extend(further(&variable(HEADERS).unwrap_or_default()));
     let made = tokio::task::spawn_blocking(move || {
         let read = |document: &Document| journal.read_document(document);
@@ -60,23 +76,21 @@ pub(super) async fn export(
     let (mut spans, mut rejected) = (0, 0);
     let sent = requests.len();
     for (count, body) in requests {
+        let body = encoding.encode(body).map_err(OperationError::internal)?;
         let (status, answer) = gateway
-            .post(url.clone(), headers.clone(), Bytes::from(body.to_string()))
+            .post(url.clone(), headers.clone(), Bytes::from(body))
             .await
             .map_err(|why| refused(format!("{url}: {why}")))?;
+        if status == 415 {
+            let message = format!("{url} does not take {kind}");
+            return Err(refused(message).hint(format!("try protocol {}", encoding.other().name())));
+        }
         if !(200..300).contains(&status) {
             let said: String = String::from_utf8_lossy(&answer).chars().take(200).collect();
             return Err(refused(format!("{url} answered {status}: {said}")));
         }
         spans += count;
-        let answer: Value = serde_json::from_slice(&answer).unwrap_or_default();
-        let number = answer.pointer("/partialSuccess/rejectedSpans");
-        // 64-bit numbers are strings in OTLP, but not every collector knows.
-        rejected += match number {
-            Some(Value::String(number)) => number.parse().unwrap_or(0),
-            Some(number) => number.as_u64().unwrap_or(0),
-            None => 0,
-        };
+        rejected += encoding.rejected(&answer);
     }
     Ok(json!({
         "spans": spans, "requests": sent, "rejected": rejected, "endpoint": url.as_str(),
@@ -85,7 +99,21 @@ pub(super) async fn export(
 
 fn refused(message: String) -> OperationError {
     OperationError::invalid("export_failed", message)
-        .hint("is a collector that takes OTLP over HTTP in JSON listening there? Its port is usually 4318")
+        .hint("is a collector that takes OTLP over HTTP listening there? Its port is usually 4318")
+}
+
+/// How requests are written: protobuf unless something else is named.
+fn encoding(named: Option<String>) -> Result<Encoding, OperationError> {
+    let Some(named) = named else {
+        return Ok(Encoding::default());
+    };
+    Encoding::named(&named).ok_or_else(|| {
+        let message = format!("`{named}` is not a protocol that spans are sent by");
+        let [first, second] = Encoding::ALL.map(Encoding::name);
+        OperationError::invalid("invalid_argument", message)
+            .hint(format!("give {first} or {second}"))
+            .near(near_matches(&named, [first, second]))
+    })
 }
 
 /// The address of a collector's traces: the one named, with OTLP's own path where it
@@ -136,6 +164,11 @@ mod tests {
         assert_eq!(of("http://h/v1/traces").unwrap(), "http://h/v1/traces");
         assert_eq!(of("h:4318").unwrap_err().kind, "invalid_argument");
         assert_eq!(address(None).unwrap_err().kind, "missing_argument");
+        let of = |name: &str| encoding(Some(name.to_owned()));
+        assert_eq!(encoding(None).unwrap(), Encoding::Protobuf);
+        assert_eq!(of("http/json").unwrap(), Encoding::Json);
+        let grpc = serde_json::to_string(&of("grpc").unwrap_err()).unwrap();
+        assert!(grpc.contains("give http/protobuf or http/json"), "{grpc}");
         assert_eq!(
             further("api-key=a=b, X=1"),
             [

@@ -5,7 +5,9 @@ use tokio::sync::oneshot;
 
 use super::effect::Effect;
 use super::state::{Message, Pending, State, Submission};
-use super::{OperationResult, approvals, audit, command_cell, hold, outcome, resolve, tools};
+use super::{
+    OperationResult, approvals, audit, command_cell, hold, outcome, resolve, telemetry, tools,
+};
 use crate::gateway::demo::dataset;
 use crate::operation::{self, Operation, Route, check};
 use crate::protocol::error::{OperationError, near_matches};
@@ -320,8 +322,13 @@ fn by_core(
         }
         "audit" => vec![Effect::ReadAudit(arguments, reply)],
         "export_otlp" => {
-            let run = arguments.get("run").and_then(Value::as_u64);
-            vec![Effect::ExportOtlp(text(&arguments, "endpoint"), run, reply)]
+            let wanted = telemetry::Wanted {
+                id: state.session_id.clone(),
+                endpoint: text(&arguments, "endpoint"),
+                run: arguments.get("run").and_then(Value::as_u64),
+                protocol: text(&arguments, "protocol"),
+            };
+            vec![Effect::ExportOtlp(wanted, reply)]
         }
         "verify_audit" => vec![Effect::VerifyAudit(reply)],
         "find_local_lms" => {

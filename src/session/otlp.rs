@@ -1,9 +1,12 @@
-//! Spans of a session as OpenTelemetry takes them: OTLP in JSON, with the attributes
-//! of OpenInference.
+//! Spans of a session as OpenTelemetry takes them: requests of OTLP, with the attributes
+//! of OpenInference. They are made in OTLP's JSON; [`Encoding`] writes them.
 //!
 //! Pure but for the bodies it is handed; sending is [`crate::app`]'s. A run is a trace:
 //! the run itself is its root. Workers tell time by a clock that has no date, so a run's
 //! spans are placed by the wall clock of its start.
+
+mod encoding;
+mod messages;
 
 use std::ops::Range;
 
@@ -13,14 +16,13 @@ use sha2::{Digest as _, Sha256};
 use super::event::{Document, Exchange, RunStatus};
 use super::state::{Run, SessionState, Span, hex};
 
+pub use encoding::Encoding;
+
 /// Spans in one request: a collector takes 4 MiB.
 const AT_ONCE: usize = 200;
 
 /// Longest value of an attribute, in characters.
 const LONGEST: usize = 16_000;
-
-/// Messages of one call that become attributes.
-const MESSAGES: usize = 100;
 
 /// Reads a recorded body.
 pub type Read<'a> = &'a dyn Fn(&Document) -> Option<Vec<u8>>;
@@ -157,63 +159,10 @@ fn attributes(session: &str, span: &Span, read: Read<'_>) -> Vec<Value> {
         let source = serde_json::to_value(last.source).unwrap_or_default();
         all.push(text("dspex.source", source.as_str().unwrap_or_default()));
         let parse = |it: &Document| serde_json::from_slice::<Value>(&read(it)?).ok();
-        all.extend(parse(&last.request).iter().flat_map(sent));
-        all.extend(parse(&last.response).iter().flat_map(received));
+        all.extend(parse(&last.request).iter().flat_map(messages::sent));
+        all.extend(parse(&last.response).iter().flat_map(messages::received));
     }
     all
-}
-
-/// The messages of a request, and its parameters.
-fn sent(request: &Value) -> Vec<Value> {
-    let messages = ["messages", "input", "contents"];
-    let found = messages.iter().find_map(|key| request.get(key)?.as_array());
-    let mut all = Vec::new();
-    for (at, message) in found.into_iter().flatten().take(MESSAGES).enumerate() {
-        all.extend(message_attributes("llm.input_messages", at, message));
-    }
-    let mut parameters = request.clone();
-    if let Value::Object(parameters) = &mut parameters {
-        for key in messages.iter().chain(&["tools", "system", "model"]) {
-            parameters.remove(*key);
-        }
-        all.push(text(
-            "llm.invocation_parameters",
-            &Value::Object(parameters.clone()).to_string(),
-        ));
-    }
-    all
-}
-
-/// What was answered, in the shapes of OpenAI and Anthropic; others keep their spans' outputs.
-fn received(response: &Value) -> Vec<Value> {
-    let choices = response.get("choices").and_then(Value::as_array);
-    let choices = choices.into_iter().flatten();
-    let mut messages: Vec<&Value> = choices.filter_map(|it| it.get("message")).collect();
-    if messages.is_empty() && response.get("content").is_some() {
-        messages.push(response);
-    }
-    let messages = messages.into_iter().take(MESSAGES).enumerate();
-    messages
-        .flat_map(|(at, message)| message_attributes("llm.output_messages", at, message))
-        .collect()
-}
-
-fn message_attributes(prefix: &str, at: usize, message: &Value) -> Vec<Value> {
-    let role = message.get("role").and_then(Value::as_str);
-    let content = ["content", "text", "parts"];
-    let content = content.iter().find_map(|key| message.get(key));
-    let content = match content {
-        Some(Value::String(said)) => said.clone(),
-        Some(other) if !other.is_null() => other.to_string(),
-        _ => String::new(),
-    };
-    vec![
-        text(
-            &format!("{prefix}.{at}.message.role"),
-            role.unwrap_or("user"),
-        ),
-        text(&format!("{prefix}.{at}.message.content"), &content),
-    ]
 }
 
 fn status(error: Option<&str>) -> Value {

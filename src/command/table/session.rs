@@ -172,6 +172,11 @@ pub(super) const ROWS: &[Command] = &[
         &[
             maybe("endpoint", Completer::None, "such as http://127.0.0.1:4318"),
             option("run", Completer::Run, "only this run"),
+            option(
+                "protocol",
+                Completer::OneOf(&["http/protobuf", "http/json"]),
+                "how they are written",
+            ),
         ],
         ":otlp http://127.0.0.1:4318",
         Operation("export_otlp"),

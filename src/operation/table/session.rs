@@ -106,6 +106,11 @@ pub(super) const ROWS: &[Operation] = &[
                 "Such as `http://127.0.0.1:4318` (default: `$OTEL_EXPORTER_OTLP_ENDPOINT`).",
             ),
             may("run", Kind::Count, "Only this run."),
+            may(
+                "protocol",
+                Kind::OneOf(&["http/protobuf", "http/json"]),
+                "How they are written (default `http/protobuf`, or as `$OTEL_EXPORTER_OTLP_PROTOCOL` says).",
+            ),
         ],
         &[
             need("spans", Kind::Count, "Spans that were sent."),
