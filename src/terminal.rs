@@ -3,9 +3,12 @@
 //! Owns raw mode, the alternate screen, mouse, paste and keyboard modes, the
 //! panic hook and the clipboard escape. Knows nothing of what is drawn.
 
+pub mod events;
 pub mod scheduling;
 
+use std::cell::RefCell;
 use std::io::{self, IsTerminal as _, Write};
+use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossterm::event::{
@@ -19,8 +22,21 @@ use ratatui::backend::{Backend as _, ClearType, CrosstermBackend};
 
 use crate::protocol::error::OperationError;
 
-/// A terminal to draw on.
-pub type Tui = ratatui::Terminal<CrosstermBackend<io::BufWriter<io::Stdout>>>;
+/// The bytes of a frame until all of them are there: what asks to be flushed in between
+/// (ratatui, crossterm) would cost a write and a wake of the terminal each time.
+#[derive(Debug, Default, Clone)]
+struct Frame(Rc<RefCell<Vec<u8>>>);
+
+impl Write for Frame {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.borrow_mut().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
 
 /// Whether the terminal is ours now. Read by the panic hook.
 static TAKEN: AtomicBool = AtomicBool::new(false);
@@ -51,8 +67,9 @@ pub fn check() -> Result<(), OperationError> {
 
 /// The terminal while it is ours. Dropping it gives it back.
 pub struct Guard {
-    /// What to draw on.
-    pub tui: Tui,
+    tui: ratatui::Terminal<CrosstermBackend<Frame>>,
+    /// What `tui` has written and the terminal has not seen.
+    frame: Frame,
     mouse: bool,
 }
 
@@ -64,20 +81,15 @@ impl Guard {
     /// When the terminal cannot be set.
     pub fn take() -> io::Result<Self> {
         restore_on_panic();
-        let out = io::BufWriter::with_capacity(64 * 1024, io::stdout());
-        let tui = ratatui::Terminal::new(CrosstermBackend::new(out))?;
-        let mut guard = Self { tui, mouse: true };
+        let frame = Frame::default();
+        let tui = ratatui::Terminal::new(CrosstermBackend::new(frame.clone()))?;
+        let mut guard = Self {
+            tui,
+            frame,
+            mouse: true,
+        };
         guard.enter()?;
         Ok(guard)
-    }
-
-    /// Lets a terminal that went away rest in peace. Crossterm's reading thread would
-    /// read its end for ever, at full speed; from a pipe nobody writes to it reads nothing.
-    pub fn abandon() {
-        if let Ok((quiet, held_open)) = nix::unistd::pipe() {
-            let _ = nix::unistd::dup2_stdin(quiet);
-            std::mem::forget(held_open);
-        }
     }
 
     /// Gives the terminal back until [`Guard::enter`].
@@ -117,11 +129,26 @@ impl Guard {
     ///
     /// # Errors
     /// When the terminal cannot be set.
-    pub fn retake(&mut self) -> io::Result<()> {
+    fn retake(&mut self) -> io::Result<()> {
         if TAKEN.load(Ordering::SeqCst) {
             return Ok(());
         }
         self.enter()
+    }
+
+    /// Draws a frame and shows it in one write, synchronised: the terminal shows whole
+    /// frames only. Takes the terminal again if a panic of some task gave it back.
+    ///
+    /// # Errors
+    /// When the terminal is gone.
+    pub fn draw(&mut self, draw: impl FnOnce(&mut ratatui::Frame)) -> io::Result<()> {
+        self.retake()?;
+        queue!(self.tui.backend_mut(), terminal::BeginSynchronizedUpdate)?;
+        self.tui.draw(draw)?;
+        queue!(self.tui.backend_mut(), terminal::EndSynchronizedUpdate)?;
+        let frame = self.frame.0.take();
+        let mut out = io::stdout().lock();
+        out.write_all(&frame).and_then(|()| out.flush())
     }
 
     /// Clears the screen, so that the next frame draws all of it. Ratatui's own

@@ -5,8 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use crossterm::event::{Event as TerminalEvent, EventStream};
-use futures_util::StreamExt as _;
+use crossterm::event::Event as TerminalEvent;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
@@ -18,6 +17,7 @@ use crate::protocol::error::OperationError;
 use crate::session::catalog;
 use crate::session::reader::SessionReader;
 use crate::session::replay::Replay;
+use crate::terminal::events::Events;
 use crate::terminal::{self, Guard};
 use crate::theme::{Depth, Theme};
 
@@ -59,6 +59,7 @@ enum End {
 struct Signals {
     hangup: Signal,
     terminate: Signal,
+    resize: Signal,
 }
 
 impl Signals {
@@ -66,6 +67,7 @@ impl Signals {
         Ok(Self {
             hangup: signal(SignalKind::hangup())?,
             terminate: signal(SignalKind::terminate())?,
+            resize: signal(SignalKind::window_change())?,
         })
     }
 }
@@ -136,9 +138,6 @@ pub async fn run(mut core: Core, options: Options) -> Result<ExitCode, Operation
         End::Gone => ExitCode::from(HUNG_UP),
         End::Terminated => ExitCode::from(TERMINATED),
     };
-    if matches!(end, End::Gone) {
-        Guard::abandon();
-    }
     if !matches!(end, End::Terminated) {
         core.run_headless(DETACHED).await;
     }
@@ -243,17 +242,7 @@ fn draw(
     let position = replay.map(|it| (it.replay.position() as u64, it.replay.len() as u64));
     screen.set_replay(position);
     let state = replay.map_or(state, |it| &it.state);
-    guard.retake()?;
-    // Synchronised: the terminal shows whole frames only.
-    crossterm::queue!(
-        guard.tui.backend_mut(),
-        crossterm::terminal::BeginSynchronizedUpdate
-    )?;
-    guard.tui.draw(|frame| screen.draw(state, frame))?;
-    crossterm::execute!(
-        guard.tui.backend_mut(),
-        crossterm::terminal::EndSynchronizedUpdate
-    )
+    guard.draw(|frame| screen.draw(state, frame))
 }
 
 async fn work(
@@ -265,7 +254,7 @@ async fn work(
     options: &Options,
 ) -> End {
     let (answer_tx, mut answers) = mpsc::unbounded_channel::<(u64, OperationResult)>();
-    let Some(mut events) = listen() else {
+    let Ok(mut events) = Events::listen() else {
         return End::Gone;
     };
     let mut drawn = Instant::now();
@@ -317,7 +306,7 @@ async fn work(
                     let _ = guard.leave();
                     let _ = nix::sys::signal::raise(nix::sys::signal::Signal::SIGTSTP);
                     let _ = guard.enter();
-                    let Some(again) = listen() else {
+                    let Ok(again) = Events::listen() else {
                         return End::Gone;
                     };
                     events = again;
@@ -327,7 +316,7 @@ async fn work(
                     let _ = guard.leave();
                     let edited = edit(&text);
                     let _ = guard.enter();
-                    let Some(again) = listen() else {
+                    let Ok(again) = Events::listen() else {
                         return End::Gone;
                     };
                     events = again;
@@ -406,17 +395,21 @@ async fn work(
             }
             Some((tag, result)) = answers.recv() => pending.push(Input::Answered { tag, result }),
             tokens = watch.next() => pending.push(Input::Tokens(tokens)),
+            _ = signals.resize.recv() => {
+                if let Ok((width, height)) = crossterm::terminal::size() {
+                    pending.push(Input::Resize(width, height));
+                }
+            }
             event = events.next() => match event {
-                Some(Ok(TerminalEvent::Key(key))) => {
+                Some(TerminalEvent::Key(key)) => {
                     pending.push(Input::Key(key));
                     // A key is answered at once, not at the next frame's time.
                     drawn = drawn.checked_sub(FRAME).unwrap_or(drawn);
                 }
-                Some(Ok(TerminalEvent::Mouse(mouse))) => pending.push(Input::Mouse(mouse)),
-                Some(Ok(TerminalEvent::Paste(text))) => pending.push(Input::Paste(text)),
-                Some(Ok(TerminalEvent::Resize(width, height))) => pending.push(Input::Resize(width, height)),
-                Some(Ok(_)) => {}
-                Some(Err(_)) | None => return End::Gone,
+                Some(TerminalEvent::Mouse(mouse)) => pending.push(Input::Mouse(mouse)),
+                Some(TerminalEvent::Paste(text)) => pending.push(Input::Paste(text)),
+                Some(_) => {}
+                None => return End::Gone,
             },
             () = tokio::time::sleep(rest), if dirty => {}
             () = tokio::time::sleep(wait.unwrap_or_default()), if wait.is_some() => {
@@ -435,11 +428,6 @@ async fn work(
             }
         }
     }
-}
-
-/// Keys and the rest; `None` when the terminal is gone, where the stream would panic.
-fn listen() -> Option<EventStream> {
-    std::io::stdin().is_terminal().then(EventStream::new)
 }
 
 /// A recorded body of the session on show.
