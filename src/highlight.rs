@@ -2,7 +2,7 @@
 //!
 //! A small face of `syntect` for Python and JSON. It answers semantic roles by
 //! byte range, so that the screen and the line prompt give them their own
-//! colours; it knows no colour itself. The grammars (some 20 ms) are loaded by
+//! colours; it knows no colour itself. The grammars (some ms) are loaded by
 //! [`preload`] on a thread of its own; until they are there, text is plain.
 
 use std::ops::Range;

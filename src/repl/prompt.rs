@@ -7,7 +7,7 @@ use tokio::runtime;
 use tokio::sync::mpsc as channel;
 
 use super::driver::{Driver, Ending};
-use super::editor::{Job, Reader, Typed};
+use super::editor::{Above, Job, Reader, Typed};
 use super::helper::{Known, PromptHelper};
 use super::printer::{Printer, Results, Stream, colours_wanted};
 use super::signal_code;
@@ -19,17 +19,21 @@ use crate::command::{self, Context, ScreenAction};
 pub(super) async fn run(core: Core) -> ExitCode {
     let colours = colours_wanted();
     let known = Arc::new(Mutex::new(Known::default()));
-    let helper = PromptHelper::new(
-        core.handle(),
-        runtime::Handle::current(),
-        Arc::clone(&known),
-        colours,
-    );
-    let (reader, above) = match Reader::new(helper, core.handle()) {
-        Ok(made) => made,
-        Err(error) => {
+    let (jobs, jobs_of_reader) = mpsc::channel();
+    let (typed_of_reader, typed) = channel::unbounded_channel();
+    let above = {
+        let (handle, runtime) = (core.handle(), runtime::Handle::current());
+        let known = Arc::clone(&known);
+        start_reader(jobs_of_reader, typed_of_reader, move || {
+            let helper = PromptHelper::new(handle.clone(), runtime, known, colours);
+            Reader::new(helper, handle)
+        })
+    };
+    let above = match above {
+        Ok(above) => above,
+        Err(why) => {
             let mut printer = Printer::standard(Results::Output);
-            printer.say(&format!("error: this terminal cannot be used: {error}"));
+            printer.say(&format!("error: this terminal cannot be used: {why}"));
             core.close().await;
             return ExitCode::from(2);
         }
@@ -40,30 +44,37 @@ pub(super) async fn run(core: Core) -> ExitCode {
         Results::Output,
     );
     let terminal = Terminal::remember();
-    let (jobs, jobs_of_reader) = mpsc::channel();
-    let (typed_of_reader, typed) = channel::unbounded_channel();
-    let thread = std::thread::Builder::new()
-        .name("prompt".to_owned())
-        .spawn(move || reader.serve(jobs_of_reader, typed_of_reader));
     let mut driver = Driver::new(core, printer);
-    let code = match thread {
-        Ok(_) => {
-            let asked = jobs.clone();
-            driver.ask_through(move |wanted| {
-                let _ = asked.send(Job::Ask(wanted));
-            });
-            converse(&mut driver, &jobs, typed, &known).await
-        }
-        Err(error) => {
-            driver
-                .printer
-                .say(&format!("error: no thread for the prompt: {error}"));
-            1
-        }
-    };
+    let asked = jobs.clone();
+    driver.ask_through(move |wanted| {
+        let _ = asked.send(Job::Ask(wanted));
+    });
+    let code = converse(&mut driver, &jobs, typed, &known).await;
     terminal.restore();
     driver.close().await;
     ExitCode::from(code)
+}
+
+/// Makes the reader on a thread of its own, where it stays (what highlights cannot move
+/// to another), and has it serve; answers where to print above its prompt.
+fn start_reader(
+    jobs: mpsc::Receiver<Job>,
+    typed: channel::UnboundedSender<Typed>,
+    make: impl FnOnce() -> rustyline::Result<(Reader, Above)> + Send + 'static,
+) -> Result<Above, String> {
+    let (tell, told) = mpsc::sync_channel(1);
+    std::thread::Builder::new()
+        .name("prompt".to_owned())
+        .spawn(move || match make() {
+            Ok((reader, above)) => {
+                if tell.send(Ok(above)).is_ok() {
+                    reader.serve(jobs, typed);
+                }
+            }
+            Err(error) => drop(tell.send(Err(error.to_string()))),
+        })
+        .map_err(|error| error.to_string())?;
+    told.recv().map_err(|error| error.to_string())?
 }
 
 /// One entry after another; answers the exit code.
