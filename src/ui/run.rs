@@ -133,13 +133,17 @@ pub async fn run(mut core: Core, options: Options) -> Result<ExitCode, Operation
         }
     };
     drop(guard);
-    let code = match end {
+    let mut code = match end {
         End::Quit | End::Open(_) => ExitCode::SUCCESS,
         End::Gone => ExitCode::from(HUNG_UP),
         End::Terminated => ExitCode::from(TERMINATED),
     };
     if !matches!(end, End::Terminated) {
-        core.run_headless(DETACHED).await;
+        tokio::select! {
+            () = core.run_headless(DETACHED) => {}
+            // Without a screen this is how it is told to end.
+            _ = signals.terminate.recv() => code = ExitCode::from(TERMINATED),
+        }
     }
     core.close().await;
     Ok(code)

@@ -154,6 +154,20 @@ fn a_run_goes_on_without_a_window_and_is_followed() {
     second.send("6*7").send(keys::ENTER).wait_for("     42");
 }
 
+/// R94: a run that goes on without a window ends when the workbench is told to.
+#[test]
+fn sigterm_ends_a_run_that_has_no_window() {
+    let home = Home::new();
+    let mut terminal = open(&home);
+    terminal.wait_for("● ready");
+    terminal
+        .send("print('began'); [None for _ in iter(int, 1)]")
+        .send(keys::ENTER);
+    terminal.wait_for("     began").hang_up();
+    terminal.signal(Signal::SIGTERM);
+    assert_eq!(terminal.wait_exit().exit_code(), 143);
+}
+
 /// A cell that asks for input when nobody can answer any more gets an end of file.
 #[test]
 fn input_without_a_window_is_at_its_end() {
