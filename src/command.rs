@@ -246,6 +246,8 @@ pub enum ScreenName {
     Sessions,
     /// F7.
     Data,
+    /// F11.
+    Modules,
 }
 
 /// A pane of the main screen.

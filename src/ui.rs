@@ -20,6 +20,7 @@ mod lm;
 mod look;
 mod markdown;
 mod messages;
+mod modules;
 mod notebook;
 mod optimise;
 mod overlay;
@@ -54,6 +55,8 @@ pub enum View {
     Sessions,
     /// Datasets.
     Data,
+    /// DSPy's modules, and programs made of them.
+    Modules,
 }
 
 /// What gets the keys in the main and trace views.

@@ -7,6 +7,8 @@ mod endings;
 #[cfg(feature = "worker")]
 mod guard;
 #[cfg(feature = "worker")]
+mod modules;
+#[cfg(feature = "worker")]
 mod tour;
 
 use portable_pty::CommandBuilder;

@@ -1,6 +1,7 @@
 //! The screen drawn from hand-made sessions, and driven by keys.
 
 mod build;
+mod modules;
 mod reach;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};

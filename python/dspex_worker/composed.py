@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 import dspy
+from dspy import evaluate
 
 from . import datasets, library, metrics, recording, serialize
 from .errors import Refusal, first_line, near_matches, unknown
@@ -169,12 +170,12 @@ class Nearest(dspy.Module):
 
 
 class Passages(dspy.Module):
-    """Embeddings: the passages of a corpus that are most like a query."""
+    """Embeddings, with or without scores: the passages of a corpus that are most like a query."""
 
-    def __init__(self, options: dict[str, Any]) -> None:
+    def __init__(self, name: str, options: dict[str, Any]) -> None:
         super().__init__()
         texts = _corpus(options["corpus"], options["field"])
-        self.search = dspy.Embeddings(
+        self.search = getattr(dspy, name)(
             corpus=texts,
             embedder=embedder(options["embedder"]),
             k=min(options["k"], len(texts)),
@@ -185,7 +186,11 @@ class Passages(dspy.Module):
         """The nearest passages, best first."""
         _need(["query"], inputs)
         found = self.search(str(inputs["query"]))
-        return dspy.Prediction(passages=found.passages, indices=[int(i) for i in found.indices])
+        fields: dict[str, Any] = {"passages": found.passages}
+        fields["indices"] = [int(i) for i in found.indices]
+        if "scores" in found:
+            fields["scores"] = [float(score) for score in found.scores]
+        return dspy.Prediction(**fields)
 
 
 class Searched(dspy.Module):
@@ -218,8 +223,28 @@ class Searched(dspy.Module):
         return dspy.Prediction(passages=list(found.passages))
 
 
+class Judged(dspy.Module):
+    """SemanticF1 or CompleteAndGrounded: the LM's score of a response."""
+
+    def __init__(self, name: str, options: dict[str, Any]) -> None:
+        super().__init__()
+        self.fields = ["question", "ground_truth", "system_response"]
+        if name == "CompleteAndGrounded":
+            self.fields.append("retrieved_context")
+        self.judge = getattr(evaluate, name)(**options)
+
+    def forward(self, **inputs: Any) -> Any:
+        """The score, from 0 to 1."""
+        _need(self.fields, inputs)
+        example = dspy.Example(question=inputs["question"], response=inputs["ground_truth"])
+        pred = dspy.Prediction(
+            response=inputs["system_response"], context=inputs.get("retrieved_context")
+        )
+        return self.judge(example, pred)
+
+
 # What these are given is not told by a signature: they check it themselves.
-OWN_INPUTS = (Spread, Nearest, Passages, Searched)
+OWN_INPUTS = (Spread, Nearest, Passages, Searched, Judged)
 
 
 def embedder(chosen: Any) -> Any:

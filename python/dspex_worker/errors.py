@@ -159,7 +159,7 @@ def _classify(error: BaseException, name: str, operation: str, cell: bool) -> tu
         return "lm_not_configured", "lm", "fatal", lm_not_configured().hint
     if cell:
         klass = "import" if isinstance(error, ImportError) else "python_runtime"
-        return name, klass, "fatal", _import_hint(error)
+        return name, klass, "fatal", _import_hint(error) or _gone_hint(error)
     if isinstance(error, ModuleNotFoundError):
         return "module_not_found", "import", "fatal", _import_hint(error)
     if isinstance(error, ImportError):
@@ -179,6 +179,14 @@ def _import_hint(error: BaseException) -> str:
     if isinstance(error, ModuleNotFoundError) and error.name:
         return f"install it with `%pip install {error.name.split('.')[0]}`"
     return ""
+
+
+def _gone_hint(error: BaseException) -> str:
+    """What stands in the table of modules about a name that DSPy has no more."""
+    from . import library
+
+    found = re.fullmatch(r"module 'dspy[.\w]*' has no attribute '(\w+)'", first_line(error))
+    return library.entries().get(found[1], {}).get("reason", "") if found else ""
 
 
 def first_line(error: BaseException) -> str:

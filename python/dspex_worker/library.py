@@ -16,7 +16,7 @@ from .errors import Refusal, near_matches
 from .sandbox import deno
 
 Entry = dict[str, Any]
-_NUMPY = ("KNN", "Embeddings")
+_NUMPY = ("KNN", "Embeddings", "EmbeddingsWithScores")
 _KINDS = {
     "int": "a whole number",
     "number": "a number",
@@ -80,6 +80,7 @@ def check(name: str, options: dict[str, Any]) -> dict[str, Any]:
                 "missing_option",
                 f"{name} needs the option `{key}`: {option['doc']}",
                 hint=f"options: {', '.join(known)}",
+                option=key,
             )
     return given
 
@@ -107,7 +108,8 @@ def with_defaults(name: str, options: dict[str, Any]) -> dict[str, Any]:
 def _unknown_option(name: str, key: str, known: Any, near: list[str]) -> Refusal:
     listed = ", ".join(known)
     hint = f"did you mean `{near[0]}`?" if near else f"options: {listed}" if listed else ""
-    return Refusal("unknown_option", f"{name} has no option `{key}`", hint=hint, near=near)
+    text = f"{name} has no option `{key}`"
+    return Refusal("unknown_option", text, hint=hint, near=near, option=key)
 
 
 def _check_value(name: str, option: dict[str, Any], value: Any) -> None:
@@ -141,6 +143,7 @@ def _check_value(name: str, option: dict[str, Any], value: Any) -> None:
             "invalid_option",
             f"the option `{option['name']}` of {name} must be {wanted}, not {_shown(value)}",
             hint=option["doc"],
+            option=option["name"],
         )
 
 

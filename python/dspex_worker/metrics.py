@@ -77,11 +77,32 @@ def answer_exact_match(example: Any, prediction: Any, trace: Any = None) -> floa
     return float(stock(example, prediction))
 
 
+def _judged(name: str) -> Metric:
+    """A metric of DSPy's that asks the LM; it reads `question` and `response`."""
+
+    def judged(example: Any, prediction: Any, trace: Any = None) -> Any:
+        from dspy import evaluate
+
+        for what, values in (("example", example), ("prediction", prediction)):
+            if "response" not in values:
+                raise Refusal(
+                    "invalid_metric",
+                    f"{name} needs a field `response`, and the {what} has none",
+                    hint="call the output field `response` in signature and dataset",
+                )
+        return getattr(evaluate, name)()(example, prediction, trace)
+
+    judged.__name__ = name
+    return judged
+
+
 _KNOWN: dict[str, Metric] = {
     "exact_match": exact_match,
     "contains": contains,
     "f1": f1,
     "answer_exact_match": answer_exact_match,
+    "SemanticF1": _judged("SemanticF1"),
+    "CompleteAndGrounded": _judged("CompleteAndGrounded"),
 }
 
 

@@ -28,8 +28,11 @@ _COMPOSED: dict[str, Callable[[Any, dict[str, Any]], Any]] = {
         _inner(signature, options), options["num_threads"], options["max_errors"]
     ),
     "KNN": lambda _, options: composed.Nearest(options),
-    "Embeddings": lambda _, options: composed.Passages(options),
+    "Embeddings": lambda _, options: composed.Passages("Embeddings", options),
+    "EmbeddingsWithScores": lambda _, options: composed.Passages("EmbeddingsWithScores", options),
     "Retrieve": lambda _, options: composed.Searched(options),
+    "SemanticF1": lambda _, options: composed.Judged("SemanticF1", options),
+    "CompleteAndGrounded": lambda _, options: composed.Judged("CompleteAndGrounded", options),
 }
 
 

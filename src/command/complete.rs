@@ -193,9 +193,15 @@ fn fields(words: &[&str], before: &str, context: &Context) -> Vec<(String, Strin
     if let Some(program) = context.program(first) {
         return program.inputs.clone();
     }
-    let module = modules::find(first).is_some();
+    let module = modules::find(first);
+    if let Some(module) = module.filter(|module| !module.inputs.is_empty()) {
+        let inputs = module.inputs.iter();
+        return inputs
+            .map(|name| (name.clone(), "an input".to_owned()))
+            .collect();
+    }
     let mut text = before.trim();
-    if module {
+    if module.is_some() {
         text = text[first.len()..].trim_start();
     }
     // Inputs that are there already are no part of the signature.

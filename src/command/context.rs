@@ -4,7 +4,13 @@ use crate::session::event::LmProfile;
 use crate::session::state::SessionState;
 
 /// Metrics that come with the workbench.
-pub(super) const METRICS: &[&str] = &["exact_match", "contains", "f1"];
+pub(super) const METRICS: &[&str] = &[
+    "exact_match",
+    "contains",
+    "f1",
+    "SemanticF1",
+    "CompleteAndGrounded",
+];
 
 /// Optimizers that can be asked for.
 pub(super) const OPTIMIZERS: &[&str] = &["BootstrapFewShot"];

@@ -29,6 +29,7 @@ pub(super) fn show(mut bound: Bound, _: &Context) -> Result<Parsed, OperationErr
         "optimise" | "optimize" => ScreenName::Optimise,
         "sessions" => ScreenName::Sessions,
         "data" => ScreenName::Data,
+        "modules" => ScreenName::Modules,
         _ => return Err(not_one_of(&bound, "screen", &name, SCREENS)),
     };
     Ok(Parsed::Screen(ScreenAction::Show(screen)))

@@ -122,6 +122,7 @@ pub(super) const SCREENS: &[&str] = &[
     "optimise",
     "sessions",
     "data",
+    "modules",
 ];
 pub(super) const PANES: &[&str] = &["explorer", "notebook", "trace"];
 

@@ -22,6 +22,9 @@ pub struct Module {
     pub signature: bool,
     /// One sentence.
     pub doc: String,
+    /// What it is given, where no signature tells: the names of its inputs.
+    #[serde(default)]
+    pub inputs: Vec<String>,
     /// Constructor options.
     pub options: Vec<ModuleOption>,
 }

@@ -141,7 +141,7 @@ const DATASET: Field = need(
 const METRIC: Field = may(
     "metric",
     Kind::Metric,
-    "`exact_match` (default), `contains`, `f1`, a function of a cell, or `{file, function}`.",
+    "`exact_match` (default), `contains`, `f1`, `SemanticF1`, `CompleteAndGrounded`, a function of a cell, or `{file, function}`.",
 );
 const THREADS: Field = may(
     "num_threads",

@@ -39,6 +39,10 @@ pub(crate) enum Purpose {
     Compared,
     /// The answer of a try-out.
     Try,
+    /// A program made with the form.
+    Program,
+    /// A check of the inputs in the form.
+    Inputs,
 }
 
 /// Which document of an exchange.
@@ -99,6 +103,8 @@ pub(crate) struct Context<'a> {
     pub(crate) command: Option<String>,
     /// A signature to open.
     pub(crate) open_signature: Option<String>,
+    /// A program whose inputs are to be asked for.
+    pub(crate) open_program: Option<String>,
     /// Text for the editor.
     pub(crate) insert: Option<String>,
     pub(crate) waiting: &'a mut Waiting,
@@ -116,6 +122,7 @@ impl<'a> Context<'a> {
             focus: None,
             command: None,
             open_signature: None,
+            open_program: None,
             insert: None,
             waiting,
         }

@@ -146,6 +146,8 @@ impl Explorer {
                 cx.focus = Some(Focus::Editor);
             }
             (Act::Enter, Item::Data(_)) => cx.go = Some(View::Data),
+            (Act::Run, Item::Program(name)) => cx.open_program = Some(name.clone()),
+            (Act::Run, _) => cx.say("`r` runs a program: go to one"),
             (Act::Enter, Item::Lost(name, cell)) => match cell {
                 Some(cell) => {
                     if let Some(source) = cx.state.session.cell(*cell).map(|it| &it.source) {

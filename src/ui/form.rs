@@ -118,7 +118,7 @@ impl Field {
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
     /// Its name, as arguments have it.
-    pub(crate) name: &'static str,
+    pub(crate) name: String,
     /// What to write there.
     pub(crate) hint: String,
     /// What is written there.
@@ -150,9 +150,9 @@ pub(crate) enum Step {
 
 impl Form {
     /// A form of (name, hint, text).
-    pub(crate) fn new(title: impl Into<String>, fields: &[(&'static str, &str, &str)]) -> Self {
-        let entry = |(name, hint, text): &(&'static str, &str, &str)| Entry {
-            name,
+    pub(crate) fn new(title: impl Into<String>, fields: &[(&str, &str, &str)]) -> Self {
+        let entry = |(name, hint, text): &(&str, &str, &str)| Entry {
+            name: (*name).to_owned(),
             hint: (*hint).to_owned(),
             field: Field::new(text),
         };
@@ -227,6 +227,7 @@ impl Form {
     ) -> Option<Position> {
         let area = super::look::centred(screen, 76, self.entries.len() as u16 + 6);
         let inner = look.popup(&self.title, area, buffer);
+        let foot = self.foot(inner, look);
         let names = self
             .entries
             .iter()
@@ -234,13 +235,12 @@ impl Form {
             .max()
             .unwrap_or(0)
             + 2;
-        let top = self
-            .at
-            .saturating_sub(usize::from(inner.height.saturating_sub(3)));
+        let n_rows = inner.height.saturating_sub(foot.len() as u16);
+        let top = (self.at + 1).saturating_sub(n_rows.into());
         let mut cursor = None;
         for (y, (at, entry)) in self.entries.iter().enumerate().skip(top).enumerate() {
             let y = y as u16;
-            if y + 2 >= inner.height {
+            if y >= n_rows {
                 break;
             }
             let chosen = at == self.at;
@@ -272,15 +272,29 @@ impl Form {
                 }
             }
         }
-        let low = inner.height.saturating_sub(1);
-        let line = match &self.problem {
-            Some(problem) => look.span(format!(" {problem}"), Role::Error),
-            None => look.span(
-                format!(" {}", self.entries.get(self.at).map_or("", |it| &it.hint)),
+        let low = inner.height.saturating_sub(foot.len() as u16);
+        for (y, line) in foot.iter().enumerate() {
+            look.row(inner, low + y as u16, line, false, buffer);
+        }
+        cursor
+    }
+
+    /// The words below the fields: what is wrong, or what the chosen one takes.
+    fn foot(&self, inner: Rect, look: Look<'_>) -> Vec<Line<'static>> {
+        let (words, role) = match &self.problem {
+            Some(problem) => (problem.as_str(), Role::Error),
+            None => (
+                self.entries.get(self.at).map_or("", |it| it.hint.as_str()),
                 Role::Dim,
             ),
         };
-        look.row(inner, low, &Line::from(line), false, buffer);
-        cursor
+        let words = crate::sanitize::one_line(words).into_owned();
+        let room = usize::from(inner.width).saturating_sub(2);
+        let mut lines = text::plain(&words, look.style(role), room);
+        lines.truncate((usize::from(inner.height) / 3).clamp(1, 3));
+        for line in &mut lines {
+            line.spans.insert(0, look.span(" ", role));
+        }
+        lines
     }
 }

@@ -35,6 +35,8 @@ pub(crate) enum Scope {
     Sessions,
     /// F7.
     Data,
+    /// F11.
+    Modules,
     /// A replay.
     Replay,
     /// A form.
@@ -59,6 +61,7 @@ impl Scope {
             Self::Optimise => "Optimise",
             Self::Sessions => "Sessions",
             Self::Data => "Data",
+            Self::Modules => "Modules",
             Self::Replay => "Replay",
             Self::Form => "Forms",
             Self::Search => "Palette, help, history",

@@ -11,7 +11,7 @@ use super::keys::{self, Act, Scope};
 use super::notebook::Notebook;
 use super::overlay::{Outcome, Overlay};
 use super::trace::Trace;
-use super::{Focus, View, data, lm, optimise, sessions, signature, status};
+use super::{Focus, View, data, lm, modules, optimise, sessions, signature, status};
 use crate::app::{OperationResult, State};
 use crate::protocol::error::ErrorClass;
 use crate::session::event::{Level, RunId, RunKind, RunStatus};
@@ -41,6 +41,7 @@ pub struct Screen {
     optimise: optimise::Optimise,
     sessions: sessions::Sessions,
     data: data::Data,
+    modules: modules::Modules,
     waiting: Waiting,
     mouse_released: bool,
     now_ms: i64,
@@ -240,6 +241,11 @@ impl Screen {
             } else {
                 vec![Scope::Data, Scope::Lists]
             }),
+            (View::Modules, _) => scopes.extend(if self.modules.writing() {
+                vec![Scope::Form]
+            } else {
+                vec![Scope::Modules, Scope::Lists]
+            }),
         }
         scopes.push(Scope::Everywhere);
         scopes
@@ -285,6 +291,7 @@ impl Screen {
             View::Optimise => self.optimise.key(key),
             View::Sessions => self.sessions.key(key),
             View::Data => self.data.key(key),
+            View::Modules => self.modules.key(key),
             _ => {}
         }
     }
@@ -346,6 +353,7 @@ impl Screen {
             },
             View::Sessions => self.sessions.act(act, cx),
             View::Data => self.data.act(act, cx),
+            View::Modules => self.modules.act(act, cx),
         };
         if done {
             return;
@@ -401,6 +409,9 @@ impl Screen {
                 }
                 if let Some(name) = cx.open_signature.take() {
                     self.signature.load(&name, cx);
+                }
+                if let Some(name) = cx.open_program.take() {
+                    self.modules.run(&name, cx);
                 }
             }
             Focus::Detail if act == Act::Back => self.focus = Focus::Trace,
@@ -467,7 +478,7 @@ impl Screen {
             View::Signature => self.signature.opened(cx),
             View::Sessions => sessions::Sessions::opened(cx),
             View::Lm => self.lm.opened(cx),
-            View::Main | View::Optimise | View::Data => {}
+            View::Main | View::Optimise | View::Data | View::Modules => {}
         }
     }
 
@@ -519,6 +530,7 @@ impl Screen {
             View::Signature => self.signature.paste(text),
             View::Optimise => self.optimise.paste(text),
             View::Data => self.data.paste(text),
+            View::Modules => self.modules.paste(text),
             View::Sessions => self.sessions.paste(text),
             View::Trace => {}
         }
@@ -535,6 +547,8 @@ impl Screen {
                 self.signature.saved(cx);
             }
             (Purpose::Try, result) => self.signature.tried(result),
+            (Purpose::Program, result) => self.modules.made(result, cx),
+            (Purpose::Inputs, result) => self.modules.checked(result, cx),
             (Purpose::Messages(key, part), Ok(answer)) => {
                 let text = answer
                     .get("text")

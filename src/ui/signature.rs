@@ -392,7 +392,7 @@ impl Signature {
                     .inputs
                     .iter()
                     .map(|field| super::form::Entry {
-                        name: "value",
+                        name: "value".to_owned(),
                         hint: format!("{}: {}", field.name, field.type_name),
                         field: Field::default(),
                     })

@@ -1,194 +1,165 @@
-//! Every module of DSPy on the demo LM: from `exec`, from a `:command` and from a cell.
+//! Every module of DSPy on the demo LM: from `exec`, from a `:command`, from a cell
+//! and from the screen.
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpListener;
+mod cases;
+mod screen;
 
 use dspex_tui::operation::modules;
 use serde_json::{Value, json};
 
-use super::Lines;
+use super::{Lines, Lived};
+use cases::{BEFORE, Case};
 
 const QA: &str = "question -> answer";
 const TWELVE: &str = "What is 12*7?";
 
-/// A module, how it is asked for from each door, and what its answer must hold.
-struct Case {
-    module: &'static str,
-    arguments: Value,
-    command: &'static str,
-    cell: &'static str,
-    holds: &'static str,
+/// Where the answers of a case are.
+struct Places {
+    executed: usize,
+    commanded: usize,
+    cell: usize,
 }
 
-fn case(
-    module: &'static str,
-    arguments: Value,
-    command: &'static str,
-    cell: &'static str,
-    holds: &'static str,
-) -> Case {
-    Case {
-        module,
-        arguments,
-        command,
-        cell,
-        holds,
-    }
-}
-
-/// A module over a question, with options.
-fn asked(options: Value) -> Value {
-    json!({"signature": QA, "options": options, "inputs": {"question": TWELVE}})
-}
-
-fn plain_cases() -> Vec<Case> {
-    let rows = json!([{"question": "What is 2*3?", "answer": "6"}, {"question": "Capital of France?", "answer": "Paris"}]);
-    vec![
-        case(
-            "Predict",
-            asked(json!({"temperature": 0.5})),
-            ":run Predict question -> answer temperature=0.5 question='What is 12*7?'",
-            "dspy.Predict(QA)(question=Q).answer",
-            "84",
-        ),
-        case(
-            "ChainOfThought",
-            asked(json!({})),
-            ":cot question -> answer question='What is 12*7?'",
-            "dspy.ChainOfThought(QA)(question=Q).answer",
-            "84",
-        ),
-        case(
-            "ReAct",
-            asked(json!({"tools": ["double"], "max_iters": 4})),
-            ":run ReAct question -> answer max_iters=4 question='What is 12*7?'",
-            "dspy.ReAct(QA, tools=[double])(question=Q).answer",
-            "84",
-        ),
-        case(
-            "ReActV2",
-            asked(json!({"tools": ["double"], "max_iters": 4})),
-            ":run ReActV2 question -> answer max_iters=4 question='What is 12*7?'",
-            "dspy.ReActV2(dspy.Signature(QA), tools=[double])(question=Q).answer",
-            "84",
-        ),
-        case(
-            "BestOfN",
-            asked(json!({"N": 2, "metric": "half"})),
-            ":run BestOfN question -> answer N=2 metric=half question='What is 12*7?'",
-            "dspy.BestOfN(dspy.Predict(QA), N=2, reward_fn=lambda i, p: 1.0, threshold=1.0)(question=Q).answer",
-            "84",
-        ),
-        case(
-            "Refine",
-            asked(json!({"N": 2, "metric": "half", "module": "Predict"})),
-            ":run Refine question -> answer N=2 metric=half question='What is 12*7?'",
-            "dspy.Refine(dspy.Predict(QA), N=2, reward_fn=lambda i, p: 1.0, threshold=1.0)(question=Q).answer",
-            "84",
-        ),
-        case(
-            "MultiChainComparison",
-            asked(json!({"M": 2})),
-            ":run MultiChainComparison question -> answer M=2 question='What is 12*7?'",
-            "cot = dspy.ChainOfThought(QA)\n\
-             chains = [cot(question=Q, config={'rollout_id': i, 'temperature': 1.0}) for i in (1, 2)]\n\
-             dspy.MultiChainComparison(QA, M=2)(chains, question=Q).answer",
-            "84",
-        ),
-        case(
-            "majority",
-            asked(json!({"n": 3, "module": "Predict"})),
-            ":run majority question -> answer n=3 module=Predict question='What is 12*7?'",
-            "p = dspy.Predict(QA)\n\
-             dspy.majority([p(question=Q, config={'rollout_id': i, 'temperature': 1.0}) for i in (1, 2, 3)]).answer",
-            "84",
-        ),
-        case(
-            "Parallel",
-            json!({"signature": QA, "inputs": {"examples": [{"question": TWELVE}, {"question": "What is 1+1?"}]}}),
-            r#":run Parallel question -> answer examples='[{"question": "What is 12*7?"}]'"#,
-            "dspy.Parallel(num_threads=2, disable_progress_bar=True)([(dspy.Predict(QA), {'question': Q})])[0].answer",
-            "84",
-        ),
-        case(
-            "KNN",
-            json!({"options": {"dataset": rows, "k": 1}, "inputs": {"question": "What is 2*4?"}}),
-            ":run KNN dataset=sums k=1 question='What is 2*4?'",
-            "dspy.KNN(1, rows, dspy.Embedder(lambda texts: [[len(t), 1.0] for t in texts], caching=False))(question='What is 2*4?')[0].answer",
-            "6",
-        ),
-        case(
-            "Embeddings",
-            json!({"options": {"corpus": ["cats purr", "dogs bark"], "k": 1}, "inputs": {"query": "dogs?"}}),
-            ":run Embeddings corpus=sums k=1 query='2*3'",
-            "dspy.Embeddings(['cats', 'dogs'], dspy.Embedder(lambda ts: [[t.count('o') + 0.1, 1.0] for t in ts], caching=False), k=1)('dogs').passages[0]",
-            "o",
-        ),
-    ]
-}
-
-/// R25–R36: a table with a line for each module: it ran from each of the doors, and
-/// was traced. What needs a server or the sandbox has tests of its own.
-#[test]
-fn every_module_runs_from_each_door() {
-    let cases = plain_cases();
+/// Lines that ask for each case at each door but the screen.
+fn ask(cases: &[Case]) -> (Lines, Vec<Places>) {
     let mut lines = Lines::new();
-    let prepared = lines.cell(&format!(
-        "import dspy\nQA, Q = {QA:?}, {TWELVE:?}\n\
-         def double(n: int) -> int:\n    'Twice a number.'\n    return 2 * n\n\
-         def half(example, prediction, trace=None):\n    return 0.5\n\
-         rows = [dspy.Example(question='What is 2*3?', answer='6').with_inputs('question')]"
-    ));
+    lines.cell(BEFORE);
     lines.ask(
         "load_dataset",
-        json!({"name": "sums", "rows": [{"question": "What is 2*3?", "answer": "6"}]}),
+        json!({"name": "sums", "rows": cases::sums()}),
     );
-    let places: Vec<[usize; 3]> = cases
+    lines.ask(
+        "load_dataset",
+        json!({"name": "pets", "rows": cases::pets()}),
+    );
+    let places = cases.iter().map(|case| {
+        let mut arguments = case.arguments.clone();
+        arguments["module"] = json!(case.module);
+        Places {
+            executed: lines.ask("execute_module", arguments),
+            commanded: lines.ask("command", json!({"line": case.typed})),
+            cell: lines.cell(&case.cell),
+        }
+    });
+    let places = places.collect();
+    (lines, places)
+}
+
+/// Holds the answers against the cases.
+fn hold(cases: &[Case], places: &[Places], lived: &Lived) {
+    for (case, at) in cases.iter().zip(places) {
+        let (name, holds) = (case.module, case.holds);
+        let said = lived.result(at.executed).to_string();
+        assert!(said.contains(holds), "{name} from exec: {said}");
+        let said = &lived.answers[at.commanded];
+        let well = said["ok"] == true && said["result"]["status"] != "error";
+        assert!(
+            well && said.to_string().contains(holds),
+            "{name} from a command: {said:#}"
+        );
+        let value = lived.value(at.cell);
+        assert!(value.contains(holds), "{name} in a cell: {value}");
+    }
+}
+
+/// Runs these cases at each door but the screen.
+fn run(cases: &[Case]) {
+    let (lines, places) = ask(cases);
+    hold(cases, &places, &lines.live());
+}
+
+/// R25–R28, R11: what calls the LM once or in steps.
+#[test]
+fn single_modules_run_from_each_door() {
+    run(&cases::single());
+}
+
+/// R29–R31: what runs generated code.
+#[test]
+fn coding_modules_run_from_each_door() {
+    run(&cases::coding());
+}
+
+/// R32, R33: what runs another module several times.
+#[test]
+fn composed_modules_run_from_each_door() {
+    run(&cases::several());
+}
+
+/// R38: what searches and judges.
+#[test]
+fn searching_modules_run_from_each_door() {
+    run(&cases::searching(&cases::colbert()));
+}
+
+/// R10, R36: nobody is forgotten. What is listed has a case or a reason that is told at
+/// each door, and what DSPy has is listed.
+#[test]
+fn every_module_has_a_case_or_a_reason() {
+    let cases = cases::all("http://127.0.0.1:9");
+    let mut lines = Lines::new();
+    let has = lines.cell(
+        "import dspy, dspy.predict, dspy.retrievers, dspy.evaluate, dspy.predict.avatar, json\n\
+         def below(cls):\n    return [one for sub in cls.__subclasses__() for one in (sub, *below(sub))]\n\
+         public = ('dspy.predict', 'dspy.retrievers', 'dspy.evaluate')\n\
+         names = {cls.__name__ for cls in below(dspy.Module) if cls.__module__.startswith(public)}\n\
+         names |= {name for name in dir(dspy.predict) if name[0].isupper()} - {'Tool'}\n\
+         names |= set(dspy.retrievers.__all__)\n\
+         print(json.dumps(sorted(names)))",
+    );
+    let gone: Vec<(&str, &str, [usize; 3])> = modules::all()
         .iter()
-        .map(|case| {
-            let mut arguments = case.arguments.clone();
-            arguments["module"] = json!(case.module);
-            [
+        .filter(|module| module.status == "unavailable")
+        .map(|module| {
+            let name = module.name.as_str();
+            let arguments =
+                json!({"module": name, "signature": QA, "inputs": {"question": TWELVE}});
+            let typed = format!(":run {name} question -> answer question='What is 12*7?'");
+            let source = match name {
+                "Avatar" => {
+                    "from dspy.predict.avatar import Avatar\nAvatar('question -> answer', [])"
+                        .to_owned()
+                }
+                _ => format!("dspy.{name}('question -> answer')"),
+            };
+            let places = [
                 lines.ask("execute_module", arguments),
-                lines.ask("command", json!({"line": case.command})),
-                lines.cell(case.cell),
-            ]
+                lines.ask("command", json!({"line": typed})),
+                lines.cell(&source),
+            ];
+            (name, module.reason.as_str(), places)
         })
         .collect();
-    let listed = lines.ask("list_dspy_modules", json!({}));
     let lived = lines.live();
-    lived.value(prepared);
-    for (case, [executed, commanded, cell]) in cases.iter().zip(&places) {
-        let said = lived.result(*executed).to_string();
-        assert!(
-            said.contains(case.holds),
-            "{} from exec: {said}",
-            case.module
-        );
-        let said = &lived.answers[*commanded];
-        let shown = said.to_string();
-        assert!(
-            shown.contains(case.holds) && said["result"]["status"] != "error",
-            "{} from a command: {said:#}",
-            case.module
-        );
-        let value = lived.value(*cell);
-        assert!(
-            value.contains(case.holds),
-            "{} in a cell: {value}",
-            case.module
-        );
+    lived.result(has);
+    let there: Vec<String> = serde_json::from_str(&lived.printed(has)).unwrap();
+    assert!(there.len() > 15, "{there:?}");
+    for name in &there {
+        assert!(modules::find(name).is_some(), "{name} is not in the table");
     }
-    // Nobody is forgotten: what is listed ran here, or has a reason or a test of its own.
-    let elsewhere = ["ProgramOfThought", "CodeAct", "RLM", "Flex", "Retrieve"];
-    for module in lived.result(listed)["modules"].as_array().unwrap() {
-        let name = module["name"].as_str().unwrap();
-        let ran = cases.iter().any(|case| case.module == name) || elsewhere.contains(&name);
-        let reason = module["reason"].as_str().unwrap();
+    for module in modules::all() {
+        let case = cases.iter().any(|case| case.module == module.name);
+        assert_eq!(case, module.status != "unavailable", "{}", module.name);
+    }
+    assert!(!gone.is_empty());
+    for (name, reason, [executed, commanded, cell]) in gone {
+        let sentence = format!("{name} cannot be used here: {reason}");
+        assert_eq!(lived.error(executed)["message"], sentence);
+        let said = lived.answers[commanded].to_string();
+        assert!(said.contains(&sentence), "{said}");
+        // In a cell it is DSPy that says it; the reason stands beside it.
+        let raised = lived.raised(cell);
+        let hint = raised["recovery"]["hint"].as_str().unwrap();
+        let said = if name == "Avatar" {
+            "TypedPredictor"
+        } else {
+            name
+        };
         assert!(
-            ran || !reason.is_empty(),
-            "{name} ran nowhere and nobody says why"
+            raised["message"].as_str().unwrap().contains(said),
+            "{raised:#}"
         );
+        assert_eq!(hint, modules::find(said).unwrap().reason, "{name}");
     }
 }
 
@@ -257,24 +228,7 @@ fn wrong_options_are_refused_by_name() {
 /// R38: a ColBERTv2 server's passages; a server that fails is named with what to do.
 #[test]
 fn passages_come_from_a_server() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            let mut request = [0; 4096];
-            let read = stream.read(&mut request).unwrap_or(0);
-            assert!(String::from_utf8_lossy(&request[..read]).contains("query=sky"));
-            let body = json!({"topk": [{"text": "the sky is blue", "pid": 1, "score": 2.0}]});
-            let body = body.to_string();
-            let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close";
-            let _ = write!(
-                stream,
-                "{head}\r\nContent-Length: {}\r\n\r\n{body}",
-                body.len()
-            );
-        }
-    });
+    let url = cases::colbert();
     let mut lines = Lines::new();
     let mut ask = |options: Value| {
         let arguments =

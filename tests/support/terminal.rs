@@ -29,6 +29,7 @@ pub mod keys {
     pub const CTRL_D: &str = "\x04";
     pub const CTRL_P: &str = "\x10";
     pub const CTRL_Q: &str = "\x11";
+    pub const CTRL_S: &str = "\x13";
     pub const F1: &str = "\x1bOP";
     pub const F2: &str = "\x1bOQ";
     pub const F3: &str = "\x1bOR";
@@ -36,6 +37,8 @@ pub mod keys {
     pub const F5: &str = "\x1b[15~";
     pub const F6: &str = "\x1b[17~";
     pub const F7: &str = "\x1b[18~";
+    pub const F8: &str = "\x1b[19~";
+    pub const F11: &str = "\x1b[23~";
     pub const F9: &str = "\x1b[20~";
 }
 

@@ -59,6 +59,7 @@ impl Screen {
                     ScreenName::Optimise => View::Optimise,
                     ScreenName::Sessions => View::Sessions,
                     ScreenName::Data => View::Data,
+                    ScreenName::Modules => View::Modules,
                 });
             }
             ScreenAction::Focus(pane) => {

@@ -126,6 +126,7 @@ impl Screen {
                 .draw(area, state, focused, self.now_ms, buffer),
             View::Sessions => self.sessions.draw(area, focused, buffer),
             View::Data => self.data.draw(area, state, focused, buffer),
+            View::Modules => self.modules.draw(area, state, focused, buffer),
         }
     }
 
