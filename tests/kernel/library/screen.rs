@@ -11,7 +11,7 @@ fn type_in(cases: &[Case]) {
     std::fs::write(home.work().join("before.py"), BEFORE).unwrap();
     for (name, rows) in [("sums", cases::sums()), ("pets", cases::pets())] {
         let rows = rows.as_array().unwrap().iter();
-        let lines: String = rows.map(|row| format!("{row}\n")).collect();
+        let lines = rows.fold(String::new(), |lines, row| format!("{lines}{row}\n"));
         std::fs::write(home.work().join(format!("{name}.jsonl")), lines).unwrap();
     }
     let mut terminal = Terminal::dspex(&home, &[], 120, 40);
