@@ -129,7 +129,7 @@ mod tests {
     }
 
     proptest! {
-        /// R113: no byte of any text can start a sequence or reorder the line.
+        /// R57: no byte of any text can start a sequence or reorder the line.
         #[test]
         fn nothing_harmful_passes(text in any::<String>()) {
             prop_assert!(!clean(&text).contains(is_harmful));

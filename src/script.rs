@@ -192,7 +192,7 @@ fn summary(driver: &mut Driver, cells: usize, totals: &Totals, ms: f64) -> Strin
 mod tests {
     use super::*;
 
-    /// R125: a file that is not there names its neighbours.
+    /// A file that is not there names its neighbours.
     #[test]
     fn wrong_files_say_what_to_do() {
         let dir = tempfile::tempdir().unwrap();

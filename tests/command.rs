@@ -215,7 +215,7 @@ fn lines_become_operations() {
     assert_eq!(parse(":", &context()), Ok(Parsed::Local(Local::Help(None))));
 }
 
-/// R125: bad input gets one clear sentence, the usage, and near matches.
+/// Bad input gets one clear sentence, the usage, and near matches.
 #[test]
 fn bad_lines_say_what_to_do() {
     let cases = [

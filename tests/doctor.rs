@@ -108,6 +108,7 @@ fn an_environment_that_is_not_there_is_one_clear_lack() {
     );
 }
 
+/// R5: a key that is set is named, and its value is nowhere.
 #[test]
 fn keys_are_named_and_never_shown() {
     let mut home = Home::new();

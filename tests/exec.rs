@@ -21,7 +21,7 @@ fn an_unknown_operation_names_what_is_near() {
     assert_eq!(answer["error"]["recovery"]["near"][0], "list_lms");
 }
 
-/// R9: LM servers of this machine are found by what they answer, and only those.
+/// LM servers of this machine are found by what they answer, and only those.
 #[test]
 fn local_servers_are_found() {
     let vllm = StubLm::start(|_, received| match received.path.as_str() {

@@ -119,7 +119,7 @@ fn failure(answer: &LmAnswer) -> (TransportFailure, String) {
     }
 }
 
-/// R2, R3: a call reaches the server as DSPy made it, and is recorded before it is
+/// A call reaches the server as DSPy made it, and is recorded before it is
 /// answered, byte for byte, with tokens and cost.
 #[tokio::test]
 async fn a_call_is_forwarded_and_recorded() {

@@ -22,7 +22,7 @@ fn a_pipe_is_a_script_of_cells_and_commands() {
     assert!(outcome.stderr.contains("1 call · "), "{}", outcome.stderr);
 }
 
-/// R125: the first error ends the script with 1, unless it is to go on.
+/// The first error ends the script with 1, unless it is to go on.
 #[test]
 fn the_first_error_ends_the_script() {
     let home = Home::new();

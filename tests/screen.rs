@@ -108,7 +108,7 @@ fn tag_of(actions: &[Action], wanted: &str) -> u64 {
     found.unwrap_or_else(|| panic!("no {wanted} in {actions:?}"))
 }
 
-/// R136, R137: the main screen at three sizes, and the word below the least.
+/// R137: the main screen at three sizes, and the word below the least.
 #[test]
 fn the_main_screen() {
     let state = session();
@@ -122,7 +122,7 @@ fn the_main_screen() {
     }
 }
 
-/// R112, R135, R136: every other view at 120×36.
+/// R112, R135, R136, R137: every other view at 120×36.
 #[test]
 fn every_view() {
     let state = session();
@@ -234,7 +234,7 @@ fn a_form_says_what_is_wrong() {
     assert!(drawn.contains("a name of 1 to 64 letters"), "{drawn}");
 }
 
-/// R113: no control character reaches a cell of the screen.
+/// R57: no control character reaches a cell of the screen.
 #[test]
 fn hostile_text_is_shown_not_obeyed() {
     let state = build::hostile();
@@ -329,7 +329,7 @@ const KEYS: &[&str] = &[
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// R113: whatever is pressed at whatever size, the screen draws.
+    /// Whatever is pressed at whatever size, the screen draws.
     #[test]
     fn no_key_and_no_size_panics(steps in prop::collection::vec((0..KEYS.len(), 0u16..140, 0u16..50), 1..60)) {
         let state = session();

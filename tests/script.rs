@@ -67,7 +67,7 @@ fn an_unmodified_script_with_callbacks_runs() {
     assert!(printed.contains("open 0 failures 0"), "{printed}");
 }
 
-/// R94: an error stops the script, names its line and gives exit code 1; what
+/// R138: an error stops the script, names its line and gives exit code 1; what
 /// was printed before it is on standard output.
 #[test]
 fn an_error_stops_the_script_and_names_its_line() {
@@ -121,7 +121,7 @@ fn a_missing_file_leaves_no_session() {
     assert_eq!(home.dspex(&["sessions"]).success().trim(), "none");
 }
 
-/// R125: the line is that of the innermost frame in the script, whatever its cell.
+/// The line is that of the innermost frame in the script, whatever its cell.
 #[test]
 fn an_error_in_an_earlier_cell_is_named_there() {
     let home = Home::new();

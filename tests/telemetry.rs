@@ -61,7 +61,7 @@ fn lived(home: &Home) {
     assert_eq!(answers.count(), lines.len() - 1, "{}", outcome.stdout);
 }
 
-/// R127, R129, R131: who optimised what is in the audit log, a changed line is found;
+/// R127, R128, R129, R130, R131: who optimised what is in the audit log, a changed line is found;
 /// counts by operation and module, scores by signature; spans reach a collector.
 #[test]
 fn measured_audited_exported() {

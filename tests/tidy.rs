@@ -1,9 +1,9 @@
 //! Rules of the house, as tests: what the sources must never contain, and what
 //! each of them must. A broken rule names its file and line.
 
+mod requirements;
 mod sources;
 
-use std::collections::BTreeSet;
 use std::process::Command;
 
 use crate::support::{project, workbench};
@@ -210,60 +210,4 @@ fn every_theme_is_shipped() {
             .map(|source| source.path)
             .collect(),
     );
-}
-
-/// Tests name the requirement rows they prove as `R54:` or `D3:`. Prints the
-/// rows named, and fails on one that does not exist.
-#[test]
-fn requirement_rows_named_by_tests_exist() {
-    let mut rows = BTreeSet::new();
-    let mut unknown = Vec::new();
-    for source in
-        sources().filter(|source| source.is("rs") || source.path.starts_with("tests/python/"))
-    {
-        for (index, line) in source.text.lines().enumerate() {
-            let text = line.trim_start();
-            let Some(comment) = ["///", "#", "\"\"\""]
-                .iter()
-                .find_map(|mark| text.strip_prefix(mark))
-            else {
-                continue;
-            };
-            let Some((names, _)) = comment.trim_start().split_once(':') else {
-                continue;
-            };
-            for name in names.split(',').map(str::trim) {
-                let Some((kind, number)) = row(name) else {
-                    continue;
-                };
-                let last = if kind == 'R' { 138 } else { 16 };
-                if (1..=last).contains(&number) {
-                    rows.insert((kind, number));
-                } else {
-                    unknown.push(format!("{}:{}: {name}", source.path, index + 1));
-                }
-            }
-        }
-    }
-    let named: Vec<String> = rows
-        .iter()
-        .map(|(kind, number)| format!("{kind}{number}"))
-        .collect();
-    println!(
-        "{} requirement rows named by tests: {}",
-        named.len(),
-        named.join(" ")
-    );
-    none("no such requirement row", unknown);
-}
-
-/// `R54` or `D3`, and nothing else.
-fn row(name: &str) -> Option<(char, u32)> {
-    let kind = name
-        .chars()
-        .next()
-        .filter(|kind| matches!(kind, 'R' | 'D'))?;
-    let digits = &name[1..];
-    let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-    plain.then(|| digits.parse().ok().map(|number| (kind, number)))?
 }

@@ -41,7 +41,7 @@ fn first_steps_replays_without_python() {
     }
 }
 
-/// R105, R111: the recorded optimisation raised the score on held-out examples.
+/// R16, R64: the recorded optimisation raised the score on held-out examples.
 #[test]
 fn optimise_tickets_replays_with_its_scores() {
     let (_, state) = replay("optimise-tickets");

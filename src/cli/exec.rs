@@ -176,7 +176,7 @@ fn schemas(name: Option<&str>) -> ExitCode {
 mod tests {
     use super::*;
 
-    /// R125: a line that is not a request says what one looks like.
+    /// R22: a line that is not a request says what one looks like.
     #[test]
     fn a_bad_line_is_an_error_with_the_shape_wanted() {
         for line in ["{", "[]", "{\"operation\": 3}"] {

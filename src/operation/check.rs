@@ -141,7 +141,7 @@ mod tests {
     use super::*;
     use crate::operation::find;
 
-    /// R125: every fault of the arguments is named at once, with near matches.
+    /// Every fault of the arguments is named at once, with near matches.
     #[test]
     fn all_faults_are_named_at_once() {
         let operation = find("execute_module").unwrap();

@@ -411,7 +411,7 @@ mod tests {
         assert_eq!(desk.out.text(), "step 1\nstep 2\n");
     }
 
-    /// R113: a terminal gets nothing that steers it; a pipe gets the bytes.
+    /// R57: a terminal gets nothing that steers it; a pipe gets the bytes.
     #[test]
     fn only_a_pipe_gets_control_characters() {
         let mut terminal = Desk::new(true);

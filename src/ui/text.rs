@@ -242,7 +242,7 @@ mod tests {
         }
     }
 
-    /// R113: colours pass, everything else is shown.
+    /// R57: colours pass, everything else is shown.
     #[test]
     fn only_colours_pass() {
         let lines = coloured("\u{1b}[31mred\u{1b}[0m \u{1b}[2Jx", Style::new(), 40, true);
@@ -278,7 +278,7 @@ mod tests {
         );
     }
 
-    /// R95: a price that is not known is never shown as nothing.
+    /// A price that is not known is never shown as nothing.
     #[test]
     fn money_is_never_rounded_to_nothing() {
         let shown = [

@@ -143,7 +143,7 @@ impl Altering {
     }
 }
 
-/// R62: altering any one field of any kind of event, with a checksum that fits, changes
+/// D1: altering any one field of any kind of event, with a checksum that fits, changes
 /// the state hash or is refused; so do losing and swapping events, and any change to a
 /// long value kept beside them.
 #[test]

@@ -59,7 +59,7 @@ fn recorded(home: &Home) -> usize {
     events(home, "batch").into_iter().filter(good).count()
 }
 
-/// R132, R116: a batch is killed three times and started again: no recorded call is
+/// R132: a batch is killed three times and started again: no recorded call is
 /// asked for again, and the output is that of a batch that was left in peace.
 #[tokio::test]
 async fn a_killed_batch_goes_on_and_pays_once() {

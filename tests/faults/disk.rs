@@ -4,7 +4,7 @@ use std::process::Command;
 
 use super::*;
 
-/// R111: when nothing can be written any more, cells still run and the workbench says
+/// When nothing can be written any more, cells still run and the workbench says
 /// that it does not save; what was written before is sound.
 #[test]
 fn a_full_disk_is_said_and_stops_nothing() {

@@ -55,7 +55,7 @@ fn recorded(home: &Home, name: &str) -> usize {
     events(home, name).into_iter().filter(good).count()
 }
 
-/// R116: eight threads call, the workbench is killed at any moment, the same work is
+/// R61: eight threads call, the workbench is killed at any moment, the same work is
 /// resumed: what was answered and recorded is never asked again.
 #[tokio::test]
 async fn resumed_work_repeats_no_answered_call() {

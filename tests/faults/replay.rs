@@ -43,7 +43,7 @@ fn live(home: &Home, name: &str) -> Value {
     state
 }
 
-/// R61, R62: without Python and without network a session replays to the state hash
+/// R64, D1: without Python and without network a session replays to the state hash
 /// it had when it was lived, and changing any of its events changes the hash.
 #[test]
 fn replay_equals_life_and_every_event_counts() {

@@ -98,19 +98,19 @@ async fn lives_as_it_is_replayed(script: &str) {
     compare(&home, &state, script);
 }
 
-/// R138: a RAG program, evaluated and bootstrapped.
+/// R64, R138: a RAG program, evaluated and bootstrapped.
 #[tokio::test]
 async fn every_span_of_the_rag_script_is_replayed() {
     lives_as_it_is_replayed("rag.py").await;
 }
 
-/// R138: an agent with an asynchronous tool.
+/// R64, R138: an agent with an asynchronous tool.
 #[tokio::test]
 async fn every_span_of_the_agent_script_is_replayed() {
     lives_as_it_is_replayed("agent.py").await;
 }
 
-/// R138: a program with callbacks of its own, awaited.
+/// R64, R138: a program with callbacks of its own, awaited.
 #[tokio::test]
 async fn every_span_of_the_script_with_callbacks_is_replayed() {
     lives_as_it_is_replayed("callbacks.py").await;

@@ -38,7 +38,7 @@ fn number_of(variable: &str, usual: usize) -> usize {
 /// What struck a run, and how it ended.
 type Ends = BTreeMap<(&'static str, String), usize>;
 
-/// R88, R98, R99: whatever strikes, a run ends in a result or a typed error. Workers,
+/// R88, R98, R126: whatever strikes, a run ends in a result or a typed error. Workers,
 /// descriptors and memory are as before, each run in the log has its end, and the
 /// next request is answered.
 #[test]

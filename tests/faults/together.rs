@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// R110: a second process is answered by the first one's kernel, and goes on by
+/// D14: a second process is answered by the first one's kernel, and goes on by
 /// itself when the first is gone.
 #[test]
 fn a_second_process_steers_the_first_and_outlives_it() {

@@ -61,7 +61,7 @@ fn recorded(home: &Home, name: &str) -> usize {
     events(home, name).iter().filter(good).count()
 }
 
-/// R116: eight threads call, the workbench is killed at a random moment, the work is
+/// R61: eight threads call, the workbench is killed at a random moment, the work is
 /// resumed. No answer that the program had seen, and none that was recorded, is asked
 /// for again; what was not recorded is asked for once.
 #[tokio::test]

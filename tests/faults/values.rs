@@ -17,7 +17,7 @@ fn peak_mib(pid: i32) -> u64 {
     kib / 1024
 }
 
-/// R56: a flood of prints is all there, in order, in few events, and the workbench
+/// R57: a flood of prints is all there, in order, in few events, and the workbench
 /// stays small.
 #[test]
 fn a_flood_of_prints_is_recorded_whole() {
@@ -51,7 +51,7 @@ fn a_flood_of_prints_is_recorded_whole() {
     assert!(peak < 200, "{peak} MiB");
 }
 
-/// R57, R58: of a 1 GB result only a preview is made, and 5 MB fields pass through.
+/// R58: of a 1 GB result only a preview is made, and 5 MB fields pass through.
 #[test]
 fn giants_are_shown_in_part() {
     let home = Home::new();
@@ -89,7 +89,7 @@ fn giants_are_shown_in_part() {
     home.dspex(&["replay", "giants", "--plain"]).success();
 }
 
-/// R59: objects that raise, hang on to themselves or nest without end are a cell's own
+/// R51: objects that raise, hang on to themselves or nest without end are a cell's own
 /// affair: the kernel outlives each of them, with what it holds.
 #[test]
 fn hostile_objects_stay_in_their_cell() {
@@ -122,7 +122,7 @@ fn hostile_objects_stay_in_their_cell() {
     assert!(!text.success().contains('\x1b') && !text.stdout.contains('\x07'));
 }
 
-/// R59: junk on the descriptors above 2, the workbench's own among them, costs the
+/// R126: junk on the descriptors above 2, the workbench's own among them, costs the
 /// kernel at most; the next cell works.
 #[test]
 fn junk_on_every_descriptor_costs_the_kernel_at_most() {

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// R51: one second after `kill -9` of the workbench none of its processes is left,
+/// R61, R94: one second after `kill -9` of the workbench none of its processes is left,
 /// grandchildren included, and the session holds everything that was acknowledged.
 #[test]
 fn nothing_outlives_a_killed_workbench_and_nothing_acknowledged_is_lost() {

@@ -23,7 +23,7 @@ fn kill_in_a_cell(exec: &mut Exec, home: &Home) -> Value {
     exec.answer()
 }
 
-/// R50, R52, R53: a killed worker is an error that says what happened; the standby
+/// R91, R98, R126: a killed worker is an error that says what happened; the standby
 /// takes over, what was registered runs, and what was lost is named.
 #[test]
 fn a_killed_worker_is_replaced_and_its_losses_named() {
@@ -57,7 +57,7 @@ fn a_killed_worker_is_replaced_and_its_losses_named() {
     assert!(hint.is_some_and(|line| line.contains("treasure")), "{told}");
 }
 
-/// R55: the fourth death in a row stops the restarts with the reason; a restart by
+/// R126: the fourth death in a row stops the restarts with the reason; a restart by
 /// hand helps.
 #[test]
 fn a_worker_that_keeps_dying_is_left_down_until_restarted_by_hand() {

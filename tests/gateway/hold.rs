@@ -46,9 +46,9 @@ async fn a_held_call_ends_when_its_run_is_cancelled() {
     assert_eq!(server.received().len(), 0);
 }
 
-/// Paused with two examples left, a run waits at the gateway: another program runs on
-/// the same profile meanwhile, and the server sees no call more than without a pause.
-/// DSPy would send the last examples again after 120 s; the worker turned that off.
+/// R3: paused with two examples left, a run on a local server waits at the gateway:
+/// another program runs on the same profile meanwhile, and the server sees no call more
+/// than without a pause. DSPy would send the last examples again after 120 s; the worker turned that off.
 #[cfg(feature = "worker")]
 #[test]
 fn an_evaluation_is_paused_and_goes_on() {

@@ -42,7 +42,7 @@ async fn a_profile_s_key_reaches_its_server_and_no_record() {
     assert_eq!(bench.gateway.redact(CANARY), "***");
 }
 
-/// The canary is in no file of a session on disk, though the server said it.
+/// R5: the canary is in no file of a session on disk, though the server said it.
 #[tokio::test]
 async fn no_key_is_written_to_disk() {
     let server = StubLm::start(|_, _| Scripted::chat(&format!("the key is {CANARY}")));
@@ -158,7 +158,7 @@ async fn a_literal_key_is_learned() {
     assert_eq!(bench.gateway.redact("it is Literal-Key-77"), "it is ***");
 }
 
-/// A base URL in the environment is honoured: the call goes there, with the key.
+/// R5: a base URL in the environment is honoured: the call goes there, with the key.
 #[tokio::test]
 async fn a_base_url_of_the_environment_is_honoured() {
     let server = StubLm::saying("x");

@@ -114,7 +114,7 @@ fn same(door: &str, plain: &[Value], ours: &[Value], ignored: &[&str]) {
     }
 }
 
-/// R2, R3, R4, R6, R8: text, JSON schema, tools, images, history, reasoning and streams, sync
+/// R2, R4, R6: text, JSON schema, tools, images, history, reasoning and streams, sync
 /// and async, in the formats of four providers, leave each door as they leave plain
 /// DSPy, and the answers come back as they come to plain DSPy.
 #[test]

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::Lines;
 
-/// R25: plain, awaited and gathered calls, and results with their fields.
+/// R26: plain, awaited and gathered calls, and results with their fields.
 #[test]
 fn cells_call_dspy() {
     let mut lines = Lines::new();
@@ -50,7 +50,7 @@ fn cells_call_dspy() {
     assert!(names.contains(&("go", "function", false)), "{names:?}");
 }
 
-/// R26, R27: magics, shell, displays with ids, help.
+/// Magics, shell, displays with ids, help.
 #[test]
 fn cells_have_magics_and_displays() {
     let mut lines = Lines::new();
@@ -99,7 +99,7 @@ fn cells_have_magics_and_displays() {
     assert!(data["text/html"].as_str().unwrap().contains("<table"));
 }
 
-/// R28: what threads and descriptors write is credited to its cell, in order.
+/// R57: what threads and descriptors write is credited to its cell, in order.
 #[test]
 fn all_that_is_printed_belongs_to_its_cell() {
     let mut lines = Lines::new();
@@ -121,7 +121,7 @@ fn all_that_is_printed_belongs_to_its_cell() {
     );
 }
 
-/// R29, R30: errors carry coloured, short tracebacks; nothing ends the kernel.
+/// R97: errors carry coloured, short tracebacks; nothing ends the kernel.
 #[test]
 fn errors_in_cells_are_answers() {
     let mut lines = Lines::new();
@@ -172,7 +172,7 @@ fn errors_in_cells_are_answers() {
     assert_eq!(lived.value(after), "42");
 }
 
-/// R31, R32: signatures and modules are made, used and made anew in cells.
+/// Signatures and modules are made, used and made anew in cells.
 #[test]
 fn classes_live_in_cells() {
     let mut lines = Lines::new();
@@ -205,7 +205,7 @@ fn classes_live_in_cells() {
     );
 }
 
-/// R33: completion and inspection answer beside cells.
+/// Completion and inspection answer beside cells.
 #[test]
 fn names_are_completed_and_explained() {
     let mut lines = Lines::new();

@@ -8,7 +8,7 @@ use rstest::rstest;
 use super::{Lines, lived_state};
 use crate::support::{PATIENCE, workbench};
 
-/// R34, R35: loops, sleeps, blocked calls and whole evaluations end; the next cell runs.
+/// Loops, sleeps, blocked calls and whole evaluations end; the next cell runs.
 #[rstest]
 #[case::in_a_loop("while True: pass")]
 #[case::asleep("import time; time.sleep(600)")]
@@ -24,7 +24,7 @@ fn an_interrupt_stops_real_code(#[case] source: &str) {
     stops(Command::new(workbench()), source);
 }
 
-/// R34: what is started in the background of a script ignores SIGINT; its workers must not.
+/// What is started in the background of a script ignores SIGINT; its workers must not.
 #[test]
 fn an_interrupt_stops_a_cell_of_a_background_job() {
     let mut shell = Command::new("sh");

@@ -40,7 +40,7 @@ fn workers(pool: &Value) -> Vec<String> {
     workers.iter().map(|it| it["pid"].to_string()).collect()
 }
 
-/// R85, R86, R92: a module, metric and tool defined in cells run as jobs of a pool;
+/// R85, R86: a module, metric and tool defined in cells run as jobs of a pool;
 /// what cannot be pickled runs in the kernel, and a span says why; an optimizer has
 /// workers of its own, and what it learned is in the notebook afterwards.
 #[test]
@@ -142,7 +142,7 @@ fn r86_what_cells_define_runs_in_the_pools() {
     );
 }
 
-/// R87: what waits is bounded, and the refusal says what to do.
+/// R85: a pool has a size, and starts no more workers than are wanted.
 #[test]
 fn a_job_that_needs_nothing_of_the_notebook_starts_no_more_than_it_needs() {
     let mut lines = Lines::new();

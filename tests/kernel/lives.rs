@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::Lines;
 
-/// R58, D6: the next command works; programs, changed instructions and examples are there.
+/// R91: the next command works; programs, changed instructions and examples are there.
 #[test]
 fn what_is_registered_outlives_the_kernel() {
     let mut lines = Lines::new();

@@ -41,7 +41,7 @@ fn signatures_are_read_and_inputs_checked() {
     assert_eq!(said, ["missing", "wrong_type", "unknown"]);
 }
 
-/// R44: a rendered prompt is what DSPy's own adapters make.
+/// D4: a rendered prompt is what DSPy's own adapters make.
 #[test]
 fn prompts_are_dspys_own() {
     let mut lines = Lines::new();

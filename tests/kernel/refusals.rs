@@ -241,7 +241,7 @@ fn wrong_input_is_refused_clearly() {
     assert_eq!(lived.result(after)["a"], "2", "the worker is as it was");
 }
 
-/// R98: a refused key ends an evaluation at once, in the LM's own words.
+/// R101: a refused key ends an evaluation at once, in the LM's own words.
 #[test]
 fn a_missing_key_is_not_a_score_of_zero() {
     let mut lines = Lines::without_lm();

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::Lines;
 
-/// R51, R58: the real native module and the serialiser agree about every kind of
+/// R49, R51, R58: the real native module and the serialiser agree about every kind of
 /// value: it comes back equal; 5 MB go both ways.
 #[test]
 fn every_kind_of_value_comes_back() {

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::Lines;
 
-/// R118, R119, R122: one worker runs code that behaves and code that does not; a
+/// R118, R119, R120, R122: one worker runs code that behaves and code that does not; a
 /// program runs in between as ever.
 #[test]
 fn code_is_run_limited_and_told_about() {

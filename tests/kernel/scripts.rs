@@ -7,7 +7,7 @@ use serde_json::json;
 use super::Lines;
 use crate::support::project;
 
-/// R36, D12: three unmodified scripts run to their end and answer sensibly.
+/// R138: three unmodified scripts run to their end and answer sensibly.
 #[test]
 fn unmodified_scripts_run_on_the_demo_lm() {
     let mut lines = Lines::without_lm();
@@ -40,7 +40,7 @@ fn unmodified_scripts_run_on_the_demo_lm() {
     assert_eq!(lived.state.totals.failures, 0);
 }
 
-/// R5, D4: other providers' formats, streams, litellm and embeddings go through the same door.
+/// Other providers' formats, streams, litellm and embeddings go through the same door.
 #[test]
 fn every_door_leads_to_the_gateway() {
     let mut lines = Lines::without_lm();

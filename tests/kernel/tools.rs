@@ -132,7 +132,7 @@ fn an_agent_uses_an_mcp_server() {
     assert!(lived.state.tools.is_empty(), "its tools went with it");
 }
 
-/// R34, R35, R15: a module of a file by its name: run, nested in the trace, a program of it
+/// R13, R15, R34, R35: a module of a file by its name: run, nested in the trace, a program of it
 /// keeps its state between runs.
 #[test]
 fn modules_of_files_run_by_name() {

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::Lines;
 
-/// R45, R46: each exchange hangs on an LM span inside the predictor that made it.
+/// R26, R137: each exchange hangs on an LM span inside the predictor that made it.
 #[test]
 fn spans_have_parents_and_exchanges() {
     let mut lines = Lines::new();
@@ -49,7 +49,7 @@ fn spans_have_parents_and_exchanges() {
     );
 }
 
-/// R47: tools and failures are in the trace; user callbacks see the same ids.
+/// R137: tools and failures are in the trace; user callbacks see the same ids.
 #[test]
 fn tools_failures_and_callbacks_are_seen() {
     let mut lines = Lines::new();

@@ -68,7 +68,7 @@ fn prepare(home: &Home, stub: &StubLm) {
     }
 }
 
-/// D8: the window is closed in the middle of a compile. The compile goes on without it,
+/// The window is closed in the middle of a compile. The compile goes on without it,
 /// a second workbench that opens the session follows it to its end, and no call is made
 /// twice.
 #[tokio::test]

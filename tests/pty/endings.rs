@@ -34,7 +34,7 @@ pub(super) fn assert_restored(terminal: &Terminal) {
     }
 }
 
-/// R114: leaving gives the terminal back.
+/// R94: leaving gives the terminal back.
 #[test]
 fn quitting_restores_the_terminal() {
     let home = Home::new();
@@ -44,7 +44,7 @@ fn quitting_restores_the_terminal() {
     assert_restored(&terminal);
 }
 
-/// R114: so does being told to end.
+/// R94: so does being told to end.
 #[test]
 fn sigterm_restores_the_terminal_and_says_so() {
     let home = Home::new();
@@ -54,7 +54,7 @@ fn sigterm_restores_the_terminal_and_says_so() {
     assert_restored(&terminal);
 }
 
-/// R114: and a hang-up by signal alone.
+/// R94: and a hang-up by signal alone.
 #[test]
 fn sighup_restores_the_terminal_and_says_so() {
     let home = Home::new();
@@ -133,7 +133,7 @@ fn a_key_typed_while_coming_back_is_not_lost() {
     terminal.wait_for("shell> ");
 }
 
-/// D8: with the window closed a run goes on; a second workbench follows it live,
+/// With the window closed a run goes on; a second workbench follows it live,
 /// and takes the session over when the first has ended.
 #[test]
 fn a_run_goes_on_without_a_window_and_is_followed() {

@@ -37,7 +37,7 @@ fn key() {
     std::io::Read::read_exact(&mut std::io::stdin(), &mut [0]).unwrap();
 }
 
-/// R114: whoever drops the guard has the terminal back.
+/// Whoever drops the guard has the terminal back.
 #[test]
 fn dropping_the_guard_restores_the_terminal() {
     let home = Home::new();
@@ -55,7 +55,7 @@ fn drops() {
     drop(guard);
 }
 
-/// R114: a panic gives the terminal back first, so that its message can be read.
+/// A panic gives the terminal back first, so that its message can be read.
 #[test]
 fn a_panic_restores_the_terminal_before_it_speaks() {
     let home = Home::new();

@@ -36,7 +36,7 @@ fn workers(terminal: &Terminal) -> Vec<Pid> {
     found.into_iter().map(Pid::from_raw).collect()
 }
 
-/// R135, D12: a cell answers, and its trace with the exact prompt stands beside it.
+/// R26, R137: a cell answers, and its trace with the exact prompt stands beside it.
 #[test]
 fn a_cell_answers_and_its_trace_stands_beside_it() {
     let home = Home::new();
@@ -72,7 +72,7 @@ fn the_signature_editor_shows_the_prompt() {
         .wait_for("[[ ## questionx ## ]]");
 }
 
-/// D13: an optimisation asked for by a command is watched in F5, and the session
+/// R112, R136: an optimisation asked for by a command is watched in F5, and the session
 /// is replayed in F6.
 #[test]
 fn an_optimisation_is_watched_and_the_session_replayed() {
@@ -109,7 +109,7 @@ fn an_optimisation_is_watched_and_the_session_replayed() {
     terminal.send("q").wait_gone("REPLAY");
 }
 
-/// R136: any size, one after the other, and the picture is whole at the end.
+/// Any size, one after the other, and the picture is whole at the end.
 #[test]
 fn a_storm_of_sizes_leaves_a_whole_picture() {
     let home = Home::new();
@@ -126,7 +126,7 @@ fn a_storm_of_sizes_leaves_a_whole_picture() {
     terminal.resize(20, 6).wait_for("too small: 20×6");
 }
 
-/// R113: pasted rubbish is text; nothing of it runs before it is asked for.
+/// Pasted rubbish is text; nothing of it runs before it is asked for.
 #[test]
 fn pasted_rubbish_is_only_text() {
     let home = Home::new();
@@ -143,7 +143,7 @@ fn pasted_rubbish_is_only_text() {
     terminal.send(keys::CTRL_C).wait_gone("c = 3");
 }
 
-/// D3, R58: a worker killed in the middle of a cell is named, what was lost too,
+/// R126: a worker killed in the middle of a cell is named, what was lost too,
 /// and the next cell works.
 #[test]
 fn a_killed_worker_is_told_and_the_next_cell_works() {

@@ -126,7 +126,7 @@ def test_endless_recursion_is_counted_and_not_drawn(cell, monkeypatch, source):
     ],
 )
 def test_a_giant_is_shown_in_part(cell, native, source, said):
-    """R57: of a value too big to show only the beginning is made."""
+    """Of a value too big to show only the beginning is made."""
     import tracemalloc
 
     cell("giant = " + source)
@@ -152,7 +152,7 @@ def test_values_are_shown_as_ever(cell, native):
 
 
 def test_a_lost_stream_is_put_back(cell, native):
-    """R59: a cell that takes `sys.stdout` away does not silence those after it."""
+    """A cell that takes `sys.stdout` away does not silence those after it."""
     cell("import sys\nsys.stdout = None")
     assert cell("print('heard')")["status"] == "ok"
     assert text(native) == "heard\n"

@@ -39,13 +39,14 @@ def test_reading_a_signature_imports_nothing(call, capfd):
 
 
 def test_half_typed_signature(call):
-    """R41."""
+    """R41: what has no arrow is inputs, and is not complete."""
     result = call("parse_signature", {"signature": "question, ctx: list[str]"})["result"]
     assert names(result["inputs"]) == [("question", "str"), ("ctx", "list[str]")]
     assert result["outputs"] == [] and not result["complete"] and "outputs" in result["note"]
 
 
 def test_described_signature_can_be_made_again(call):
+    """R18: what came of an arrow string is taken as lists of fields."""
     first = call("create_signature", {"signature": "q: list[int] -> label: Literal['a', 'b']"})
     again = call("create_signature", {"signature": first["result"]})
     assert again["result"] == first["result"]
@@ -62,21 +63,21 @@ def test_execute_module(call, native, name):
 
 
 def test_chain_of_thought(call):
-    """R26, R27."""
+    """R26: the reasoning comes with the answer."""
     inputs = {"question": "x"}
     answer = call("execute_module", {"module": "ChainOfThought", "signature": QA, "inputs": inputs})
     assert list(answer["result"]) == ["reasoning", "answer"]
 
 
 def test_unknown_module_is_refused_before_any_call(call, native):
-    """R12."""
+    """R12: with near matches, and nothing is paid for."""
     answer = call("execute_module", {"module": "ChainOfTought", "signature": QA, "inputs": {}})
     assert answer["error"]["type"] == "unknown_module"
     assert "ChainOfThought" in answer["error"]["recovery"]["near"] and not native.calls
 
 
 def test_no_lm(call):
-    """R9."""
+    """R9: in three words, with no traceback."""
     inputs = {"question": "x"}
     answer = call(
         "execute_module", {"module": "Predict", "signature": QA, "inputs": inputs}, lm=False
@@ -95,14 +96,14 @@ def test_best_of_n_from_json(call, native):
 
 
 def test_multi_chain_comparison(call):
-    """R33."""
+    """R33: all chains and the rationale of the choice."""
     arguments = {"module": "MultiChainComparison", "signature": QA, "inputs": {"question": "x"}}
     result = call("execute_module", arguments)["result"]
     assert len(result["attempts"]) == 3 and "rationale" in result
 
 
 def test_program_has_a_stable_name_and_runs(call):
-    """R14, R15."""
+    """R14, R15: the same contents have the same name; two runs of one."""
     arguments = {"modules": ["ChainOfThought", "Predict"], "signature": QA}
     first = call("create_program", arguments)["result"]
     assert first == call("create_program", arguments)["result"]
@@ -121,6 +122,7 @@ def test_validate_inputs(call):
 
 
 def test_render_prompt(call, native):
+    """D4: the prompt shown is the prompt sent."""
     arguments = {"signature": QA, "adapter": "chat", "inputs": {"question": "why?"}}
     messages = call("render_prompt", arguments, lm=False)["result"]["messages"]
     call("execute_module", {"module": "Predict", "signature": QA, "inputs": {"question": "why?"}})
@@ -128,7 +130,7 @@ def test_render_prompt(call, native):
 
 
 def test_modules_listed(call):
-    """R10."""
+    """R10: what cannot be used as ever says so."""
     listed = {m["name"]: m["status"] for m in call("list_dspy_modules", {})["result"]["modules"]}
     assert listed["Predict"] == "ok" and listed["CodeAct"] == "deprecated"
 
@@ -150,7 +152,7 @@ def test_datasets(call, tmp_path):
 
 
 def test_evaluate(call, native):
-    """R20."""
+    """R20: a score, and a row for each example in order."""
     program = call("create_program", {"module": "Predict", "signature": QA})["result"]
     arguments = {"program": program, "dataset": rows(6), "num_threads": 2}
     result = call("evaluate_pipeline", arguments)["result"]
@@ -160,7 +162,7 @@ def test_evaluate(call, native):
 
 
 def test_optimize(call, native):
-    """R16, R17."""
+    """R16, R17: prompt, demos within their bounds, performance."""
     program = call("create_program", {"module": "Predict", "signature": QA})["result"]
     options = {"max_bootstrapped_demos": 2, "max_labeled_demos": 2}
     arguments = {"program": program, "dataset": rows(20), "options": options}

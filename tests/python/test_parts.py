@@ -102,7 +102,7 @@ def test_adapters_of_plain_types_are_made_once_and_others_each_time(worker):
 
 
 def test_a_bar_outlives_the_clearing_of_bars(worker):
-    """R86: evaluations side by side do not fail for each other's progress bars."""
+    """Evaluations side by side do not fail for each other's progress bars."""
     from tqdm import tqdm
 
     bar = tqdm.__new__(tqdm)

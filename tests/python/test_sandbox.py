@@ -165,7 +165,7 @@ def test_the_working_folder_is_the_runs_own(worker):
 
 
 def test_a_spare_is_ready_at_once(worker):
-    """R118: with a spare the start costs at most 50 ms of work, not seconds."""
+    """With a spare the start costs at most 50 ms of work, not seconds."""
     from dspex_worker.sandbox.spare import SPARES
 
     SPARES.prepare()

@@ -199,7 +199,7 @@ def test_values_of_chance_come_back(worker):
 
 
 def test_json_stays_as_it_is(worker):
-    """R49."""
+    """R49: what is JSON is not touched."""
     value = {"a": [1, 2.5, None, True, {"b": "c"}]}
     from dspex_worker import serialize
 
@@ -275,7 +275,7 @@ def test_reading_runs_nothing(worker, tmp_path, monkeypatch):
 @pytest.mark.parametrize("dtype", ["float32", "int64", "bool", "complex128", "<U3", "S2", "object"])
 @pytest.mark.parametrize("shape", [(), (6,), (2, 3), (0, 2), (300, 100)])
 def test_arrays_round_trip(worker, dtype, shape):
-    """R50."""
+    """R50: of each type and shape, there and back."""
     numpy = pytest.importorskip("numpy")
     array = (numpy.arange(math.prod(shape)) % 7).astype(dtype).reshape(shape)
     packed = plain(array)
@@ -288,7 +288,7 @@ def test_arrays_round_trip(worker, dtype, shape):
 
 
 def test_numpys_scalars_and_times(worker):
-    """R50."""
+    """R50: scalars, dates, wide floats; of the huge a part."""
     numpy = pytest.importorskip("numpy")
     assert plain([numpy.float64(1.5), numpy.int8(3), numpy.bool_(True)]) == [1.5, 3, True]
     days = numpy.array(["2024-01-02", "NaT"], dtype="datetime64[D]")

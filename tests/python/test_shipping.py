@@ -33,7 +33,7 @@ def test_nothing_is_shipped_where_nothing_of_the_notebook_is_named(call):
 
 
 def test_a_module_and_a_metric_of_cells_are_rebuilt_from_what_was_shipped(call, cell, native):
-    """R91: a class, its instance and a function of cells, with the globals they use."""
+    """A class, its instance and a function of cells, with the globals they use."""
     cell(
         "GREETING = 'well, '\n"
         "def shout(text): return GREETING + text\n"

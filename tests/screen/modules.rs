@@ -149,7 +149,7 @@ fn what_cannot_be_made_says_why() {
     assert!(drawn.contains("Predict needs a signature"), "{drawn}");
 }
 
-/// R15: a program of the explorer is run from there.
+/// A program of the explorer is run from there.
 #[test]
 fn a_program_of_the_explorer_is_run() {
     let state = session();

@@ -23,7 +23,7 @@ fn says(text: &str) -> Input {
     }])
 }
 
-/// R56, R73: tokens of the run on the screen are shown as they come, in the cell
+/// Tokens of the run on the screen are shown as they come, in the cell
 /// and in the trace, and give way to the answer.
 #[test]
 fn tokens_are_shown_as_they_come() {
@@ -61,7 +61,7 @@ fn only_what_is_on_the_screen_is_watched() {
     assert_eq!(Screen::new(Theme::dark()).watching(&session()), None);
 }
 
-/// R56: spans are filtered by words; `n` goes on; Esc shows all again.
+/// R137: spans are filtered by words; `n` goes on; Esc shows all again.
 #[test]
 fn the_trace_is_filtered() {
     let state = session();
@@ -136,7 +136,7 @@ fn sessions() -> Value {
     ]})
 }
 
-/// R112, D12: sessions are listed, opened, and two of them compared.
+/// R136: sessions are listed, opened, and two of them compared.
 #[test]
 fn sessions_are_opened_and_compared() {
     let state = session();
@@ -186,7 +186,7 @@ fn moment() -> String {
     time.strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
-/// R9: servers of this machine are found and become profiles.
+/// R135: servers of this machine are found and become profiles.
 #[test]
 fn servers_of_this_machine_become_profiles() {
     let state = session();
@@ -213,7 +213,7 @@ fn servers_of_this_machine_become_profiles() {
     );
 }
 
-/// R96: names that went with a kernel are listed where names are.
+/// Names that went with a kernel are listed where names are.
 #[test]
 fn lost_names_are_listed() {
     let state = bereaved();

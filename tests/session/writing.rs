@@ -47,7 +47,7 @@ fn an_ephemeral_journal_publishes_and_keeps_documents_in_memory() {
     assert_eq!(journal.read_document(&document).unwrap(), long.as_bytes());
 }
 
-/// Invariant 5: altering any one event changes the state hash, even one that
+/// D1, invariant 5: altering any one event changes the state hash, even one that
 /// shows nowhere, and even when its CRC is made right again.
 #[test]
 fn altering_any_event_changes_the_hash() {
@@ -73,7 +73,7 @@ fn altering_any_event_changes_the_hash() {
     }
 }
 
-/// Invariant 4: a secret never reaches the disk or a subscriber.
+/// R5, invariant 4: a secret never reaches the disk or a subscriber.
 #[test]
 fn a_secret_is_nowhere() {
     const SECRET: &str = "sk-canary-5e1f";

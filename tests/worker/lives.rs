@@ -25,7 +25,7 @@ fn starting_with(source: &str) -> dspex_tui::worker::SupervisorOptions {
     options
 }
 
-/// What ran on a killed kernel ends with the signal's name; the standby is the
+/// R90, R91: what ran on a killed kernel ends with the signal's name; the standby is the
 /// kernel at once, is restored first, and a new standby is made.
 #[tokio::test]
 async fn the_standby_takes_over_from_a_killed_kernel() {
@@ -57,6 +57,7 @@ async fn the_standby_takes_over_from_a_killed_kernel() {
     bench.supervisor.shutdown().await;
 }
 
+/// R98, R126: a crash is told as what it was, and the next worker answers.
 #[tokio::test]
 async fn every_way_of_dying_is_named() {
     let mut options = options();
@@ -99,9 +100,9 @@ async fn too_many_deaths_stop_the_loop_until_a_restart_by_hand() {
     bench.supervisor.shutdown().await;
 }
 
-/// R96: a worker that cannot start says why at once, and is not tried again.
+/// R89: a worker that cannot start says why at once, and is not tried again.
 #[tokio::test]
-async fn r96_a_broken_start_is_told_with_its_reason() {
+async fn r89_a_broken_start_is_told_with_its_reason() {
     let bench = Bench::start(starting_with("import no_such_package"));
     let error = bench.supervisor.kernel_ready().await.unwrap_err();
     assert_eq!(error.class, ErrorClass::Import);
@@ -114,6 +115,7 @@ async fn r96_a_broken_start_is_told_with_its_reason() {
     bench.supervisor.shutdown().await;
 }
 
+/// R89: a start without end is no wait without end.
 #[tokio::test]
 async fn a_start_that_hangs_is_given_up() {
     let mut options = starting_with("import time; time.sleep(600)");
@@ -125,6 +127,7 @@ async fn a_start_that_hangs_is_given_up() {
     bench.supervisor.shutdown().await;
 }
 
+/// R89: what cannot be started is named at once, with the remedy.
 #[tokio::test]
 async fn a_missing_worker_binary_is_named() {
     let mut options = options();
@@ -147,6 +150,7 @@ async fn requests_wait_for_the_kernel() {
     bench.supervisor.shutdown().await;
 }
 
+/// R22, R94: shutting down drains what runs and leaves no process.
 #[tokio::test]
 async fn shutdown_finishes_what_runs_and_leaves_nobody() {
     let mut options = options();

@@ -125,7 +125,7 @@ fn r54_a_worker_survives_garbage() {
     assert_eq!((id, answer.result), (9, Some(json!("still here"))));
 }
 
-/// A workbench that is killed takes the worker and the worker's children with it:
+/// R94: a workbench that is killed takes the worker and the worker's children with it:
 /// the pipe they all hold ends.
 #[test]
 fn no_process_outlives_a_killed_workbench() {

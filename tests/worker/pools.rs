@@ -80,9 +80,9 @@ async fn r85_a_pool_is_filled_when_it_is_wanted_and_tells_how_it_stands() {
     bench.supervisor.shutdown().await;
 }
 
-/// R92: a job that waits for nothing of ours is ended with its worker, the pool goes on.
+/// R88: a job that waits for nothing of ours is ended with its worker, the pool goes on.
 #[tokio::test]
-async fn r92_a_cancelled_job_that_does_not_end_is_ended() {
+async fn r88_a_cancelled_job_that_does_not_end_is_ended() {
     let mut options = pooled(1);
     options.escalation = Duration::from_millis(50);
     let mut bench = Bench::start(options);

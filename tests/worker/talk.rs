@@ -31,6 +31,7 @@ async fn a_worker_is_the_environments_python() {
     bench.supervisor.shutdown().await;
 }
 
+/// R52: an answer carries the id of its request.
 #[tokio::test]
 async fn answers_come_back_to_whoever_asked() {
     let bench = Bench::start(options());

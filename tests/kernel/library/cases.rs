@@ -263,7 +263,7 @@ pub(super) fn colbert() -> String {
     url
 }
 
-/// R10, R25–R38: the README has one line for each module: that it ran at each door,
+/// R10: the README has one line for each module: that it ran at each door,
 /// or why not. What it says ran is what the cases ask for.
 #[test]
 fn modules_in_the_readme_are_those_that_ran() {

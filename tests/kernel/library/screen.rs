@@ -43,19 +43,19 @@ fn type_in(cases: &[Case]) {
     }
 }
 
-/// R25–R28: what calls the LM once or in steps.
+/// R25: what calls the LM once or in steps.
 #[test]
 fn single_modules_run_on_the_screen() {
     type_in(&cases::single());
 }
 
-/// R29–R31: what runs generated code.
+/// What runs generated code.
 #[test]
 fn coding_modules_run_on_the_screen() {
     type_in(&cases::coding());
 }
 
-/// R32, R33: what runs another module several times.
+/// What runs another module several times.
 #[test]
 fn composed_modules_run_on_the_screen() {
     type_in(&cases::several());
