@@ -136,10 +136,11 @@ fn describe(value: &Value) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
-    use crate::operation::find;
+    use crate::operation::{all, find};
 
     /// Every fault of the arguments is named at once, with near matches.
     #[test]
@@ -160,5 +161,59 @@ mod tests {
         let operation = find("configure_lm").unwrap();
         let checked = arguments(operation, json!({"provider": "demo", "temperature": 0.7}));
         assert!(checked.unwrap().contains_key("temperature"));
+    }
+
+    /// Values nobody would send, nested a little.
+    fn anything() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            "\\PC{0,12}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(3, 16, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::hash_map("[a-z_]{0,8}", inner, 0..4)
+                    .prop_map(|map| Value::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(10_000))]
+
+        /// R125: whatever is sent, each operation takes it or says what is wrong with it.
+        #[test]
+        fn r125_rubbish_is_refused_with_a_sentence(
+            which in 0_usize..1000,
+            known in prop::collection::vec((0_usize..20, anything()), 0..4),
+            rubbish in anything(),
+        ) {
+            let operations: Vec<_> = all().collect();
+            let operation = operations[which % operations.len()];
+            let mut sent = rubbish;
+            if let Value::Object(object) = &mut sent {
+                for (at, value) in known {
+                    if let Some(field) = operation.arguments.get(at) {
+                        object.insert(field.name.to_owned(), value);
+                    }
+                }
+            }
+            match arguments(operation, sent.clone()) {
+                Ok(taken) => {
+                    let required = operation.arguments.iter().filter(|field| field.required);
+                    for field in required {
+                        prop_assert!(accepts(field.kind, &taken[field.name]));
+                    }
+                }
+                Err(error) => {
+                    prop_assert_eq!(&error.kind, "invalid_arguments");
+                    prop_assert!(error.message.contains(operation.name));
+                    prop_assert!(!error.recovery.hint.is_empty());
+                }
+            }
+        }
     }
 }

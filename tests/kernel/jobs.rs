@@ -157,3 +157,29 @@ fn a_job_that_needs_nothing_of_the_notebook_starts_no_more_than_it_needs() {
         json!([])
     );
 }
+
+/// R124: an optimizer computes at a lower priority than the notebook, so that a person
+/// does not wait for it.
+#[test]
+fn r124_an_optimizer_steps_back_for_the_notebook() {
+    let mut lines = Lines::new();
+    lines.cell(
+        "import os\nhere = os.getpriority(os.PRIO_PROCESS, 0)\n\
+         def lower(example, prediction, trace=None):\n    \
+         return float(os.getpriority(os.PRIO_PROCESS, 0) > here)",
+    );
+    let rows: Vec<Value> = (0..8)
+        .map(|n| json!({"question": format!("What is {n}+1?"), "answer": (n + 1).to_string()}))
+        .collect();
+    lines.ask("load_dataset", json!({"name": "sums", "rows": rows}));
+    lines.ask(
+        "create_program",
+        json!({"name": "adds", "module": "Predict", "signature": "question -> answer"}),
+    );
+    let asked = json!({"program": "adds", "dataset": "sums", "metric": "lower"});
+    let notebook = lines.cell("lower(None, None)");
+    let compiled = lines.ask("optimize_prompt", asked);
+    let lived = lines.live_with(POOLS);
+    assert_eq!(lived.value(notebook), "0.0");
+    assert_eq!(lived.result(compiled)["performance"]["baseline"], 100.0);
+}
