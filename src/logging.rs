@@ -2,7 +2,7 @@
 //!
 //! Opened when the first line is written, so that a run without anything to say
 //! leaves no file. `DSPEX_LOG` filters as `tracing` does (`debug`,
-//! `dspex_tui::gateway=trace`, …); the default is `warn`. Whoever logs text from
+//! `dspex_tui::gateway=trace`, …); the default is `warn`, and each start is told at `info`. Whoever logs text from
 //! outside hides secrets first.
 
 use std::fs::{File, OpenOptions};
@@ -26,6 +26,11 @@ pub fn start() {
         .with_ansi(false)
         .with_writer(Mutex::new(log))
         .try_init();
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        process = std::process::id(),
+        "dspex-tui starts"
+    );
 }
 
 /// A file that is opened when it is first written to.

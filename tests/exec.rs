@@ -5,9 +5,11 @@
 
 use std::collections::HashSet;
 
+use dspex_tui::session::reader::SessionReader;
 use serde_json::{Value, json};
 
 use crate::support::stub_lm::{Scripted, StubLm};
+use crate::support::terminal::{Terminal, keys};
 use crate::support::{Home, dspex, venv};
 
 /// R22: an unknown operation is an error object with near matches, exit 1.
@@ -189,6 +191,76 @@ fn a_session_remembers_its_profiles() {
         .dspex(&["exec", "list_lms", "--session", session])
         .json();
     assert_eq!(answer["result"]["selected"], "here");
+}
+
+/// R95: a start is told in the log, where that is asked for, and nowhere else.
+#[test]
+fn a_start_is_told_in_the_log_alone() {
+    let mut home = Home::new();
+    home.set("DSPEX_LOG", "info");
+    let outcome = home.dspex(&["exec", "list_lms"]);
+    let mut terminal = Terminal::dspex(&home, &[], 100, 30);
+    terminal.wait_for("Write ordinary DSPy code below");
+    terminal.send(keys::CTRL_Q).wait_exit();
+    let screen = String::from_utf8_lossy(&terminal.output);
+    let started = "dspex-tui starts";
+    let elsewhere = format!("{}{}{screen}", outcome.success(), outcome.stderr);
+    assert!(!elsewhere.contains(started), "{elsewhere}");
+    let log = home
+        .root()
+        .join("home/.local/state/dspex-tui/dspex-tui.log");
+    let log = std::fs::read_to_string(&log).unwrap_or_else(|error| panic!("{log:?}: {error}"));
+    assert_eq!(log.matches(started).count(), 2, "{log}");
+    assert!(log.contains(env!("CARGO_PKG_VERSION")));
+}
+
+/// R8: with two profiles configured, a run that names one of them goes to its model.
+#[test]
+fn a_run_goes_to_the_profile_it_names() {
+    let home = Home::new();
+    let lines: String = [
+        (
+            "configure_lm",
+            json!({"provider": "demo", "model": "first", "name": "A"}),
+        ),
+        (
+            "configure_lm",
+            json!({"provider": "demo", "model": "second", "name": "B"}),
+        ),
+        (
+            "execute_module",
+            json!({"module": "Predict", "signature": "question -> answer",
+                                  "inputs": {"question": "What is 12*7?"}, "lm": "A"}),
+        ),
+        ("generate", json!({"prompt": "What is 2+2?"})),
+    ]
+    .map(|(operation, arguments)| {
+        json!({"operation": operation, "arguments": arguments}).to_string() + "\n"
+    })
+    .concat();
+    home.dspex_with_input(&["exec", "--jsonl", "--new", "two"], &lines)
+        .success();
+    let session = SessionReader::open(&home.sessions().join("two"))
+        .unwrap()
+        .final_state();
+    let models: Vec<_> = session
+        .runs
+        .values()
+        .flat_map(|run| &run.spans)
+        .filter(|span| span.kind == "lm")
+        .map(|span| span.name.as_str())
+        .collect();
+    assert_eq!(models, ["demo/first", "demo/second"]);
+}
+
+/// R22: `shutdown` answers, drains, and the process ends well.
+#[test]
+fn shutdown_is_answered_and_ends_the_process() {
+    let home = Home::new();
+    let lines = "{\"operation\": \"shutdown\"}\n{\"operation\": \"list_lms\"}\n";
+    let outcome = home.dspex_with_input(&["exec", "--jsonl"], lines);
+    let first: Value = serde_json::from_str(outcome.stdout.lines().next().unwrap()).unwrap();
+    assert_eq!(first["ok"], true, "{outcome:?}");
 }
 
 /// Operations that need no Python start no worker, and need no environment.

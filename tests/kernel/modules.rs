@@ -143,6 +143,43 @@ fn modules_run() {
     assert_eq!(lived.result(tested)["ok"], true);
 }
 
+/// R27: several outputs, and a `reasoning` of the user's own, which stands there once.
+#[test]
+fn a_reasoning_of_the_user_s_own_is_there_once() {
+    let mut lines = Lines::new();
+    let signature = "code, spec -> tests: str, reasoning: str";
+    let ran = lines.ask(
+        "execute_module",
+        json!({"module": "ChainOfThought", "signature": signature,
+               "inputs": {"code": "def add(a, b): return a + b", "spec": "adds"}}),
+    );
+    let made = lines.cell(&format!(
+        "list(dspy.ChainOfThought({signature:?}).predict.signature.output_fields)"
+    ));
+    let lived = lines.live();
+    let result = lived.result(ran).as_object().unwrap();
+    let fields: Vec<_> = result.keys().filter(|key| !key.starts_with('_')).collect();
+    assert!(fields.iter().any(|key| *key == "tests"), "{fields:?}");
+    assert_eq!(fields.iter().filter(|key| **key == "reasoning").count(), 1);
+    assert_eq!(lived.value(made).matches("reasoning").count(), 1);
+}
+
+/// R32: Refine stops at the attempt that reaches the threshold.
+#[test]
+fn refine_stops_where_it_is_good_enough() {
+    let mut lines = Lines::new();
+    lines.cell(
+        "rewards = iter([0.2, 0.9, 1.0])\n\
+         refine = dspy.Refine(dspy.Predict('question -> answer'), N=3, \
+         reward_fn=lambda inputs, prediction: next(rewards), threshold=0.8)",
+    );
+    let ran = lines.cell("refine(question='What is 12*7?').answer");
+    let left = lines.cell("list(rewards)");
+    let lived = lines.live();
+    assert!(lived.value(ran).contains("84"));
+    assert_eq!(lived.value(left), "[1.0]");
+}
+
 /// R14, R15: a program is made once and run often; several modules make a chain.
 #[test]
 fn programs_run_again_and_again() {
