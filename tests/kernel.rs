@@ -4,6 +4,7 @@
 //! at what was recorded. Every answer is held against its row of the table.
 
 mod cells;
+mod code;
 mod interrupts;
 mod jobs;
 mod learning;
