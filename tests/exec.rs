@@ -306,6 +306,20 @@ fn chain_of_thought_answers_84_with_a_reasoning() {
     assert!(!answer["result"]["reasoning"].as_str().unwrap().is_empty());
 }
 
+/// R116: a program without a name is called after what it is, by hash: the same in each
+/// process, and another one for another signature.
+#[test]
+fn a_nameless_program_has_the_same_id_in_another_process() {
+    let name = |signature: &str| {
+        let arguments = json!({"module": "ChainOfThought", "signature": signature});
+        let answer = dspex(&["exec", "create_program", &arguments.to_string()]).json();
+        answer["result"]["name"].as_str().unwrap().to_owned()
+    };
+    let first = name("question -> answer");
+    assert_eq!(first, name("question -> answer"));
+    assert_ne!(first, name("question -> summary"));
+}
+
 /// A workbench started outside `make` finds the Pyodide that `make setup` fetched.
 #[test]
 fn sandboxed_interpreters_find_what_setup_fetched() {

@@ -164,6 +164,60 @@ fn a_reasoning_of_the_user_s_own_is_there_once() {
     assert_eq!(lived.value(made).matches("reasoning").count(), 1);
 }
 
+/// R28: three tools in three steps; the one that raises is an observation, after which
+/// the agent calls it rightly.
+#[test]
+fn an_agent_corrects_itself_after_a_tool_that_raised() {
+    let mut lines = Lines::new();
+    lines.cell(
+        r#"from dspy.utils import DummyLM
+def look(what: str) -> int:
+    "Looks something up."
+    return {"dozen": 12, "week": 7}[what]
+def times(a: int, b: int) -> int:
+    "Multiplies."
+    return a * b
+def say(number: int) -> str:
+    "Says a number."
+    return f"it is {number}"
+def step(name, **args):
+    return {"next_thought": "on", "next_tool_name": name, "next_tool_args": args}
+steps = [step("look", what="doze"), step("look", what="dozen"), step("times", a=12, b=7),
+         step("say", number=84), step("finish"), {"reasoning": "so", "answer": "84"}]
+agent = dspy.ReAct("question -> answer", tools=[look, times, say], max_iters=6)"#,
+    );
+    let ran = lines.cell(
+        "with dspy.context(lm=DummyLM(steps)):\n    told = agent(question='What is 12*7?')\n\
+         [told.answer, *(v for k, v in told.trajectory.items() if k.startswith('observation'))]",
+    );
+    let lived = lines.live();
+    let told = lived.value(ran);
+    let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        told.starts_with("['84', 'Execution error in look"),
+        "{told}"
+    );
+    assert!(
+        told.contains("KeyError") && told.contains(" 12, 84, 'it is 84'"),
+        "{told}"
+    );
+    let spans = lived.state.runs.values().flat_map(|run| &run.spans);
+    let tools: Vec<_> = spans
+        .filter(|span| span.kind == "tool")
+        .map(|span| (span.name.as_str(), span.error.is_some()))
+        .collect();
+    assert_eq!(
+        tools,
+        [
+            ("look", true),
+            ("look", false),
+            ("times", false),
+            ("say", false),
+            ("finish", false)
+        ]
+    );
+}
+
 /// R32: Refine stops at the attempt that reaches the threshold.
 #[test]
 fn refine_stops_where_it_is_good_enough() {
