@@ -5,7 +5,9 @@
 //! missed. Figures of a debug build mean nothing, and the table says so.
 
 mod kernel;
+mod memory;
 mod pools;
+mod sandbox;
 mod screen;
 mod scripts;
 mod store;
@@ -26,7 +28,7 @@ use crate::worker::PythonEnvironment;
 pub struct Row {
     /// What was measured.
     pub name: &'static str,
-    /// `ms`, `µs`, `ex/s`, `MB`, `bytes`, `ticks`.
+    /// `ms`, `µs`, `ex/s`, `calls/s`, `MB`, `bytes`, `ticks`.
     pub unit: &'static str,
     /// Our figure.
     pub ours: f64,
@@ -78,7 +80,16 @@ pub async fn run(
     if !json {
         let _ = writeln!(out, "{}", heading());
     }
-    for group in ["screen", "worker", "calls", "pools", "interrupt", "store"] {
+    for group in [
+        "screen",
+        "worker",
+        "calls",
+        "pools",
+        "interrupt",
+        "sandbox",
+        "memory",
+        "store",
+    ] {
         if !wanted.is_empty() && !wanted.iter().any(|w| group.contains(w.as_str())) {
             continue;
         }
@@ -88,6 +99,8 @@ pub async fn run(
             "calls" => kernel::calls(&bench).await,
             "pools" => pools::measure(&bench).await,
             "interrupt" => kernel::interrupt(&bench).await,
+            "sandbox" => sandbox::measure(&bench).await,
+            "memory" => memory::measure(&bench).await,
             _ => store::measure(&bench).await,
         };
         match measured {
@@ -165,6 +178,18 @@ impl Row {
             rival: None,
             goal: format!("≤ {limit} {unit}"),
             reached: ours <= limit,
+        }
+    }
+
+    /// A figure that must be at least `limit`.
+    fn above(name: &'static str, unit: &'static str, ours: f64, limit: f64) -> Self {
+        Self {
+            name,
+            unit,
+            ours,
+            rival: None,
+            goal: format!("≥ {limit} {unit}"),
+            reached: ours >= limit,
         }
     }
 

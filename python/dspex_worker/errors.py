@@ -153,7 +153,7 @@ def _classify(error: BaseException, name: str, operation: str, cell: bool) -> tu
         return name, "interrupted", "fatal", ""
     lm = next((base for base in names if base in _LM), None)
     if lm is not None:
-        strategy, hint = _LM[lm]
+        strategy, hint = _LM["LMTimeoutError" if _was_too_slow(error) else lm]
         return name, "lm", strategy, hint
     if isinstance(error, ValueError) and "No LM is loaded" in str(error):
         return "lm_not_configured", "lm", "fatal", lm_not_configured().hint
@@ -173,6 +173,18 @@ def _classify(error: BaseException, name: str, operation: str, cell: bool) -> tu
     if operation in ("optimize_prompt", "bootstrap_examples"):
         return name, "optimization", "fallback", ""
     return name, "python_runtime", "fatal", ""
+
+
+def _was_too_slow(error: BaseException) -> bool:
+    """Whether a transport's time-out is behind an error that DSPy calls by another name."""
+    if type(error).__name__ != "LMTransportError":
+        return False
+    cause: BaseException | None = error
+    for _ in range(10):
+        if cause is None or "Timeout" in type(cause).__name__:
+            break
+        cause = cause.__cause__ or cause.__context__
+    return cause is not None and "Timeout" in type(cause).__name__
 
 
 def _import_hint(error: BaseException) -> str:

@@ -133,6 +133,13 @@ def with_state(program: Any, state: Any) -> Any:
     return copied
 
 
+def unlearned(program: Any) -> ProgramDef | None:
+    """A program as it was before an optimizer changed it; `None` where none did."""
+    if not isinstance(program, dict) or not program.get("optimizer") or not program.get("state"):
+        return None
+    return {**program, "state": None}  # type: ignore[typeddict-item]
+
+
 def close_all() -> None:
     """Let the live programs give back what they hold, when the worker ends."""
     with _lock:

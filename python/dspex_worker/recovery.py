@@ -34,10 +34,16 @@ class Outcome(Generic[T]):
         return {"reason": self.error["message"], "attempts": self.attempts, "error": self.error}
 
 
-def attempt(step: Callable[[], T], operation: str, run: int | None) -> Outcome[T]:
+def attempt(
+    step: Callable[[], T],
+    operation: str,
+    run: int | None,
+    strategy_of: Callable[[Exception], str] | None = None,
+) -> Outcome[T]:
     """Carry out a step: again where that may help, else say that it must be done without.
 
     Raises what no plainer way mends: refusals, keys and credit, and the user's stop.
+    `strategy_of` decides where a step knows better than the table of errors.
     """
     number = 0
     while True:
@@ -48,7 +54,7 @@ def attempt(step: Callable[[], T], operation: str, run: int | None) -> Outcome[T
             if isinstance(error, errors.Refusal) or errors.is_hopeless(error):
                 raise
             told = errors.describe(error, operation)
-            strategy = told["recovery"]["strategy"]
+            strategy = strategy_of(error) if strategy_of else told["recovery"]["strategy"]
             if strategy not in ("retry", "fallback"):
                 raise
             line = f"{operation}: {errors.one_line(error)}"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
+
+import dspy
 
 from . import lms, recording, serialize, signatures
 from .errors import Refusal, near_matches
@@ -38,12 +41,20 @@ def run(
     inputs: dict[str, Any],
     job: Job,
     config: Any = None,
+    again: int = 0,
 ) -> dict[str, Any]:
-    """Run it under the request's LM; the prediction as a plain object (R48)."""
+    """Run it under the request's LM; the prediction as a plain object (R48).
+
+    `again` counts the attempts before this one: each asks the LM anew, past every cache.
+    """
     given = {str(key): serialize.restore(value) for key, value in inputs.items()}
     if config:
         given["config"] = dict(config)
-    with lms.under(job.lm), recording.record() as record:
+    with contextlib.ExitStack() as stack:
+        lm = stack.enter_context(lms.under(job.lm))
+        if again:
+            stack.enter_context(dspy.context(lm=lm.copy(rollout_id=again, temperature=1.0)))
+        record = stack.enter_context(recording.record())
         prediction = program(**given)
     if prediction is None:
         raise Refusal(

@@ -90,6 +90,7 @@ pub(super) async fn worker(bench: &Bench) -> Measured {
 pub(super) async fn calls(bench: &Bench) -> Measured {
     let fast = Stub::start(0).map_err(io)?;
     let slow = Stub::start(20).map_err(io)?;
+    let slower = Stub::start(50).map_err(io)?;
     let mut core = core(bench, false).await?;
     let predict = scripts::predict(&fast.base, 500);
     let evaluate = scripts::evaluate(&slow.base, 1000);
@@ -98,6 +99,8 @@ pub(super) async fn calls(bench: &Bench) -> Measured {
     let theirs = number(&plain(bench, &predict)?, "ms")?;
     let our_rate = number(&cell(&mut core, &evaluate).await?, "rate")?;
     let their_rate = number(&plain(bench, &evaluate)?, "rate")?;
+    let together = scripts::together(&slower.base);
+    let together = number(&cell(&mut core, &together).await?, "rate")?;
     let our_trace = number(&cell(&mut core, &traced).await?, "ms")?;
     let their_trace = number(&plain(bench, &traced)?, "ms")?;
     core.close().await;
@@ -115,6 +118,12 @@ pub(super) async fn calls(bench: &Bench) -> Measured {
             our_rate,
             (their_rate, "plain DSPy, ex/s"),
             3.5,
+        ),
+        Row::above(
+            "64 calls at a time, 50 ms server",
+            "calls/s",
+            together,
+            900.0,
         ),
         Row::at_most(
             "traced Predict, engine in Python",
@@ -169,7 +178,8 @@ pub(super) async fn pooled_core(
     open(bench, true, pools).await
 }
 
-async fn core(bench: &Bench, standby: bool) -> Result<Core, OperationError> {
+/// A core without pools, in a session of its own.
+pub(super) async fn core(bench: &Bench, standby: bool) -> Result<Core, OperationError> {
     open(bench, standby, PoolsOptions::none()).await
 }
 
@@ -186,8 +196,17 @@ async fn open(bench: &Bench, standby: bool, pools: PoolsOptions) -> Result<Core,
     Ok(core)
 }
 
+/// Selects the demo LM.
+pub(super) async fn demo(core: &mut Core) -> Result<(), OperationError> {
+    let handle = core.handle();
+    let demo = json!({"provider": "demo"});
+    core.run_until(async move { handle.call("configure_lm", demo).await })
+        .await?;
+    Ok(())
+}
+
 /// Runs a cell and answers what it printed.
-async fn cell(core: &mut Core, source: &str) -> Result<String, OperationError> {
+pub(super) async fn cell(core: &mut Core, source: &str) -> Result<String, OperationError> {
     let handle = core.handle();
     let arguments = json!({"source": source});
     let answer = core

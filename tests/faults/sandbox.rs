@@ -99,3 +99,92 @@ fn a_killed_workbench_leaves_no_sandbox() {
         .all(Sandbox::is_gone)));
     exec.close();
 }
+
+/// R119, R120, R121: endless code, a list of 2 GB, a program, a socket and the home
+/// folder: each is stopped as promised, while another program goes on being answered;
+/// nothing is left.
+#[test]
+fn hostile_code_is_stopped_while_a_program_goes_on() {
+    let mut home = Home::new();
+    let scratch = home.root().join("scratch");
+    std::fs::create_dir(&scratch).unwrap();
+    home.set("TMPDIR", scratch.display().to_string());
+    let secret = home.root().join("home/secret.txt");
+    std::fs::write(&secret, "canary-4711").unwrap();
+    let door = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    door.set_nonblocking(true).unwrap();
+    let port = door.local_addr().unwrap().port();
+
+    let mut hostile = Exec::start(&home, &["--new", "hostile", "--workers", "2"]);
+    hostile.done("configure_lm", json!({"provider": "demo"}));
+    hostile.done(
+        "create_program",
+        json!({"name": "sums", "module": "Predict", "signature": "question -> answer"}),
+    );
+    let mut beside = Exec::start(&home, &["--session", "hostile"]);
+    let mut program = |number: usize| {
+        let inputs = json!({"question": format!("What is {number}*7?")});
+        let answer = beside.done(
+            "execute_program",
+            json!({"program": "sums", "inputs": inputs}),
+        );
+        let product = (number * 7).to_string();
+        assert!(answer.to_string().contains(&product), "{answer}");
+    };
+    // Both workers are up before anything is to be seen.
+    hostile.done("execute_code", json!({"code": "1"}));
+    program(1);
+
+    let secret = secret.display();
+    let connect = format!("create_connection(('127.0.0.1', {port}))");
+    let mut asked = 1;
+    for (code, allowed) in [
+        ("while True: pass".to_owned(), "timeout"),
+        ("x = [0] * (2 * 1024**3 // 8)".to_owned(), "memory"),
+        ("import os\nos.system('touch escaped')".to_owned(), "denied"),
+        (format!("import socket\nsocket.{connect}"), "denied"),
+        (
+            format!("import importlib\nimportlib.import_module('socket').{connect}"),
+            "denied",
+        ),
+        (format!("open('{secret}').read()"), "failed"),
+        (
+            format!(
+                "import os\nos.listdir('{}')",
+                home.root().join("home").display()
+            ),
+            "failed",
+        ),
+    ] {
+        hostile.submit(
+            "execute_code",
+            &json!({"code": code, "timeout": 2, "memory_mb": 256}),
+        );
+        let mut meanwhile = 0;
+        let stopped = loop {
+            asked += 1;
+            program(asked);
+            match hostile.answered() {
+                Some(answer) => break answer,
+                None => meanwhile += 1,
+            }
+        };
+        let told = &stopped["result"];
+        assert_eq!(told["status"], allowed, "{code}: {stopped}");
+        assert!(!stopped.to_string().contains("canary-4711"), "{stopped}");
+        assert!(
+            allowed != "timeout" || meanwhile > 0,
+            "nothing went on beside it"
+        );
+    }
+    assert!(
+        door.accept().is_err(),
+        "code reached a port of this machine"
+    );
+    beside.close();
+    hostile.close();
+    let left: Vec<_> = scratch.read_dir().unwrap().flatten().collect();
+    assert!(left.is_empty(), "{left:?}");
+    let left: Vec<_> = home.work().read_dir().unwrap().flatten().collect();
+    assert!(left.is_empty(), "{left:?}");
+}

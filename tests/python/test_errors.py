@@ -24,7 +24,12 @@ def describe(error, operation="", **options):
         (UnicodeDecodeError("utf-8", b"", 0, 1, "x"), "", "serialization", "fatal"),
         (RecursionError("x"), "", "serialization", "fatal"),
         (TimeoutError("x"), "", "timeout", "restart_process"),
-        (ModuleNotFoundError("No module named 'nope'", name="nope"), "", "import", "fatal"),
+        (
+            ModuleNotFoundError("No module named 'nope'", name="nope"),
+            "",
+            "import",
+            "fatal",
+        ),
         (ImportError("x"), "", "import", "fatal"),
         (KeyboardInterrupt(), "", "interrupted", "fatal"),
     ],
@@ -38,7 +43,10 @@ def test_classes_and_strategies(worker, error, operation, klass, strategy):
 @pytest.mark.parametrize(
     ("error", "kind"),
     [
-        (ModuleNotFoundError("No module named 'nope'", name="nope"), "module_not_found"),
+        (
+            ModuleNotFoundError("No module named 'nope'", name="nope"),
+            "module_not_found",
+        ),
         (ValueError("bad k"), "invalid_input"),
         (TimeoutError("slow"), "python_timeout"),
         (ZeroDivisionError("division by zero"), "ZeroDivisionError"),
@@ -90,8 +98,26 @@ def test_an_answer_that_cannot_be_read(call, native):
 
 def optimize(call, **more):
     program = call("create_program", {"name": "p", "module": "Predict", "signature": "q -> a"})
-    arguments = {"program": program["result"], "dataset": ROWS, "metric": "exact_match", **more}
+    arguments = {
+        "program": program["result"],
+        "dataset": ROWS,
+        "metric": "exact_match",
+        **more,
+    }
     return call("optimize_prompt", arguments)
+
+
+def test_a_server_that_is_too_slow_is_not_called_unreachable():
+    """R101, R104: DSPy calls a read time-out a transport error; the remedy is of the time-out."""
+
+    class ReadTimeout(Exception):
+        pass
+
+    slow = dspy.LMTransportError("no answer within 2 s")
+    slow.__cause__ = RuntimeError()
+    slow.__cause__.__context__ = ReadTimeout()
+    assert "raise the time-out" in describe(slow)["recovery"]["hint"]
+    assert "check address" in describe(dspy.LMTransportError("refused"))["recovery"]["hint"]
 
 
 @pytest.fixture
@@ -148,3 +174,67 @@ def test_what_no_other_way_mends_is_an_error(call, native, flaky, error):
     """R99, R100: a refused key is not tried again, and not hidden behind a fallback."""
     tried = flaky(error, 99)
     assert "error" in optimize(call) and len(tried) == 1
+
+
+def run_learned(call, native, script, monkeypatch, **more):
+    from dspex_worker import recovery
+
+    monkeypatch.setattr(recovery, "WAITS", (0.1,))
+    made = call("create_program", {"name": "p", "module": "Predict", "signature": "q -> a"})
+    state = call(
+        "optimize_prompt",
+        {"program": made["result"], "dataset": ROWS, "metric": "exact_match"},
+    )["result"]["program"]["state"]
+    assert "q0" in str(state) or "q1" in str(state), "it learned no demos"
+    program = {
+        **made["result"],
+        "state": state,
+        "optimizer": "BootstrapFewShot",
+        **more,
+    }
+    native.sent.clear()
+    native.calls.clear()
+    native.script = script
+    answer = call("execute_program", {"program": program, "inputs": {"q": "where?"}})
+    lines = [p["text"] for kind, _, p in native.sent if kind == "log"]
+    return answer, [line for line in lines if "execute_program" in line]
+
+
+def good_without_demos(request):
+    learned = len(request["messages"]) > 2
+    return "no fields at all" if learned else "[[ ## a ## ]]\nrome\n\n[[ ## completed ## ]]"
+
+
+def test_a_learned_program_that_cannot_answer_is_run_plain(call, native, monkeypatch):
+    """R100: three attempts with a line each, then plain execution, flagged and said."""
+    answer, lines = run_learned(call, native, good_without_demos, monkeypatch)
+    result = answer["result"]
+    assert result["a"] == "rome" and result["fallback"]["attempts"] == 3
+    assert result["fallback"]["error"]["type"] == "AdapterParseError"
+    assert result["notes"][0].startswith("answered without what was learned: ")
+    assert len(lines) == 3 and "done without after 3 of 3" in lines[-1]
+
+
+def test_a_learned_program_that_answers_at_last_is_no_fallback(call, native, monkeypatch):
+    """R100: a further attempt asks anew, past every cache."""
+    seen = set()
+
+    def later(request):
+        fresh = request.get("temperature") == 1.0
+        seen.add(fresh)
+        return "[[ ## a ## ]]\noslo\n\n[[ ## completed ## ]]" if fresh else "nothing"
+
+    answer, lines = run_learned(call, native, later, monkeypatch)
+    assert answer["result"] == {"a": "oslo"} and len(lines) == 1 and seen == {False, True}
+
+
+def test_what_learning_is_not_to_blame_for_stays_an_error(call, native, monkeypatch):
+    """R100: neither a program that learned nothing nor a server that is down is run plain."""
+
+    def busy(request):
+        raise dspy.LMRateLimitError("busy")
+
+    answer, lines = run_learned(call, native, busy, monkeypatch)
+    assert "error" in answer and not lines
+    answer, lines = run_learned(call, native, lambda _: "nothing", monkeypatch, optimizer=None)
+    assert answer["error"]["type"] == "AdapterParseError" and not lines

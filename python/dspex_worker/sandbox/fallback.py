@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextvars
 import warnings
-from typing import Any
+from typing import Any, cast
 
 import dspy
 from dspy.primitives.code_interpreter import CodeInterpreterError
@@ -31,19 +31,23 @@ def _note(error: RuntimeError) -> str:
     return reason
 
 
-class ProgramOfThought(dspy.ProgramOfThought):
+class _Telling:
+    """Notes what went wrong with a piece of code, and what the LM is told would help."""
+
+    def _execute_code(self, code: str, interpreter: Any) -> Any:
+        output, error = cast("Any", super())._execute_code(code, interpreter)
+        if error is not None:
+            recording.note(f"tried again: {str(error).splitlines()[0][:300]}")
+        return output, error
+
+
+class ProgramOfThought(_Telling, dspy.ProgramOfThought):
     """Answers from the code it wrote where that cannot be run."""
 
     def _parse_code(self, code_data: Any) -> Any:
         parsed = super()._parse_code(code_data)
         _code.set(str(parsed[0]))
         return parsed
-
-    def _execute_code(self, code: str, interpreter: Any) -> Any:
-        output, error = super()._execute_code(code, interpreter)
-        if error is not None:
-            recording.note(f"tried again: {str(error).splitlines()[0][:300]}")
-        return output, error
 
     def forward(self, interpreter: Any = None, /, **kwargs: Any) -> Any:
         """Run it; without execution where that fails for good."""
@@ -60,13 +64,16 @@ class ProgramOfThought(dspy.ProgramOfThought):
             )
 
 
-class CodeAct(dspy.CodeAct):
+class CodeAct(_Telling, dspy.CodeAct):
     """Extracts its answer from the task alone where no code can be run."""
 
     def forward(self, interpreter: Any = None, /, **kwargs: Any) -> Any:
         """Run it; without execution where that fails for good."""
         try:
-            return super().forward(interpreter, **kwargs)
+            answer = super().forward(interpreter, **kwargs)
+            if not any(name.startswith("code_output") for name in answer.trajectory):
+                recording.note(f"{WORDS}: none of its code ran to its end")
+            return answer
         except RuntimeError as error:
             if not _is_about_code(error):
                 raise
