@@ -22,7 +22,7 @@ use crate::gateway::Gateway;
 use crate::paths;
 use crate::protocol::error::OperationError;
 use crate::protocol::message::Request;
-use crate::session::event::{Document, Event, EventBody, Passport, Scope};
+use crate::session::event::{Document, Event, EventBody, Exchange, Passport, Scope};
 use crate::session::journal::Journal;
 use crate::session::reader::SessionReader;
 use crate::session::state::SessionState;
@@ -67,6 +67,14 @@ struct Owner {
     _server: Option<Server>,
 }
 
+/// The log, where the state has let some of it go: no answer may be paid for twice.
+fn whole_log(journal: &Journal, session: &SessionState) -> Option<SessionReader> {
+    let dir = journal.dir().filter(|_| session.has_let_go())?;
+    let log = SessionReader::open(&dir);
+    log.inspect_err(|error| tracing::warn!(%error, "older answers cannot be read"))
+        .ok()
+}
+
 impl Owner {
     fn new(
         options: &CoreOptions,
@@ -76,8 +84,14 @@ impl Owner {
     ) -> Self {
         let events = journal.subscribe();
         let gateway = Gateway::new(options.gateway.clone(), journal.clone());
-        gateway.load_cassette(session.exchanges().cloned());
-        gateway.load_cache(session.exchanges().filter(|e| e.cacheable).cloned());
+        let cacheable = |exchange: &Exchange| exchange.cacheable;
+        if let Some(mut log) = whole_log(&journal, session) {
+            gateway.load_cassette(log.exchanges());
+            gateway.load_cache(log.exchanges().filter(cacheable));
+        } else {
+            gateway.load_cassette(session.exchanges().cloned());
+            gateway.load_cache(session.exchanges().filter(|e| e.cacheable).cloned());
+        }
         let host = CoreHost::new(journal.clone(), gateway.clone(), tx.clone());
         let requests = Requests::new(options, &gateway, host, tx.clone());
         let (seq, watched) = watch::channel(session.seq);

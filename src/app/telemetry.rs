@@ -13,6 +13,7 @@ use crate::protocol::error::{OperationError, near_matches};
 use crate::session::event::Document;
 use crate::session::journal::Journal;
 use crate::session::otlp::{self, Encoding};
+use crate::session::reader::SessionReader;
 use crate::session::state::SessionState;
 
 /// OpenTelemetry's variable for the collector's address.
@@ -60,6 +61,12 @@ pub(super) async fn export(
     headers.extend(further(&variable(HEADERS).unwrap_or_default()));
     let made = tokio::task::spawn_blocking(move || {
         let read = |document: &Document| journal.read_document(document);
+        // What the state let go is in the log.
+        let log = journal
+            .dir()
+            .filter(|_| session.runs.values().any(|run| run.left > 0));
+        let log = log.and_then(|dir| SessionReader::open(&dir).ok());
+        let session = log.map_or(session, |mut log| log.whole_state());
         otlp::requests(&session, &id, run, &read)
     });
     let requests = made

@@ -38,7 +38,7 @@ pub(super) async fn run(cli: Cli) -> ExitCode {
             Ok(reader) => screen(&cli.common, Some(reader.dir().to_path_buf())).await,
             Err(error) => complain_about(&error, 1),
         },
-        Some(Command::Repl(args)) => lines::repl(args, &cli.common).await,
+        Some(Command::Repl(args)) => Box::pin(lines::repl(args, &cli.common)).await,
         None => screen(&cli.common, None).await,
     }
 }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use super::blob::Blobs;
 use super::directory::{self, Header};
-use super::event::{BlobRef, Document, Event};
+use super::event::{BlobRef, Document, Event, EventBody, Exchange};
 use super::line::{self, CHAIN_START, Chain};
 use super::recovery::{self, Cursor, Place, RecoveryReport};
 use super::state::SessionState;
@@ -112,6 +112,26 @@ impl SessionReader {
         ((*range.start()).max(1)..=last)
             .filter_map(|position| self.event(position))
             .collect()
+    }
+
+    /// Every exchange with an LM server, in order.
+    pub fn exchanges(&mut self) -> impl Iterator<Item = Exchange> {
+        (1..=self.len()).filter_map(move |position| match self.event(position)?.body {
+            EventBody::Exchange(exchange) => Some(*exchange),
+            _ => None,
+        })
+    }
+
+    /// The state after the last event with nothing let go, however long the session is:
+    /// for what needs all of it once.
+    pub fn whole_state(&mut self) -> SessionState {
+        let mut state = SessionState::that_holds_all();
+        for position in 1..=self.len() {
+            if let Some(event) = self.event(position) {
+                state.apply(&event);
+            }
+        }
+        state
     }
 
     /// The state after the event at `position`; 0 is before the first.

@@ -8,6 +8,7 @@
 //! when one of them changes, so that a clone of a long session is cheap: time
 //! travel keeps many.
 
+mod held;
 mod outputs;
 
 use std::collections::{BTreeMap, HashMap};
@@ -28,16 +29,6 @@ use crate::protocol::error::OperationError;
 
 /// Deleted cells that can be had back.
 const DELETED: usize = 100;
-
-/// Spans of a batch that are kept: a batch may have millions, and its log has them all.
-const BATCH_SPANS: usize = 10_000;
-
-/// Exchanges of a batch's other spans that are kept, the newest: those of rows that
-/// were under way when everything was killed are among them.
-const BATCH_EXCHANGES: usize = 10_000;
-
-/// Their place among the exchanges without a span.
-const BATCH: &str = "batch";
 
 /// Everything a session is, as of its last event.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -93,6 +84,9 @@ pub struct SessionState {
     /// How often, how long, how well: a fold beside this one, no part of the hash.
     #[serde(skip)]
     pub metrics: Arc<Metrics>,
+    /// How many spans it holds, and whether it let any go.
+    #[serde(skip)]
+    held: held::Held,
 }
 
 /// A cell of the notebook.
@@ -150,6 +144,9 @@ pub struct Run {
     pub duration_ms: Option<f64>,
     /// Its spans in order of start.
     pub spans: Vec<Arc<Span>>,
+    /// Further spans, which only the log has.
+    #[serde(skip_serializing_if = "held::is_none")]
+    pub left: usize,
     /// Progress of an evaluation or optimisation.
     pub progress: Vec<Progress>,
     /// Sums over its exchanges.
@@ -200,11 +197,6 @@ pub struct Note {
 }
 
 impl Run {
-    /// Whether further spans are left to the log.
-    fn is_full(&self) -> bool {
-        self.kind == RunKind::Batch && self.spans.len() >= BATCH_SPANS
-    }
-
     /// Its spans in the order of a tree: each followed by what it called, the
     /// calls of one parent in order of start. Calls of several threads, which
     /// interleave in time, stay with their own parents.
@@ -291,6 +283,7 @@ impl SessionState {
                         error: None,
                         duration_ms: None,
                         spans: Vec::new(),
+                        left: 0,
                         progress: Vec::new(),
                         totals: Totals::default(),
                         span_places: HashMap::new(),
@@ -522,10 +515,8 @@ impl SessionState {
                     return;
                 }
                 let claimed = self.unclaimed.remove(id).unwrap_or_default();
-                if self.runs.get(&run_id).is_some_and(|run| run.is_full()) {
-                    for exchange in claimed {
-                        self.put_aside(exchange);
-                    }
+                if self.is_full(run_id) {
+                    self.leave(run_id, !claimed.is_empty());
                     return;
                 }
                 let Some(run) = self.run_mut(run_id) else {
@@ -552,6 +543,7 @@ impl SessionState {
                     exchanges,
                 }));
                 run.span_places.insert(id.clone(), run.spans.len() - 1);
+                self.make_room(run_id);
             }
             SpanItem::End {
                 id,
@@ -574,9 +566,11 @@ impl SessionState {
     /// The run that has this span: most often the one named or the newest.
     fn run_of_span(&self, id: &str, likely: Option<RunId>) -> Option<RunId> {
         let has = |run: &Run| run.span_places.contains_key(id);
-        match likely.filter(|likely| self.runs.get(likely).is_some_and(|run| has(run))) {
-            Some(run) => Some(run),
-            None => self
+        match likely.and_then(|likely| self.runs.get(&likely)) {
+            Some(run) if has(run) => Some(run.id),
+            // It is one of those that only the log has.
+            Some(run) if run.left > 0 => None,
+            _ => self
                 .runs
                 .values()
                 .rev()
@@ -604,11 +598,8 @@ impl SessionState {
             && let Some(span) = self.span_mut(run, span)
         {
             span.exchanges.push(exchange.clone());
-        } else if run
-            .and_then(|id| self.runs.get(&id))
-            .is_some_and(|run| run.is_full())
-        {
-            self.put_aside(Arc::new(exchange.clone()));
+        } else if run.is_some_and(|run| self.is_full(run)) {
+            self.let_exchanges_go();
         } else {
             let waiting = exchange.span.clone().unwrap_or_default();
             let waiting = self.unclaimed.entry(waiting).or_default();
@@ -616,18 +607,8 @@ impl SessionState {
         }
     }
 
-    /// Keeps an exchange of a batch whose span is not kept, for a while.
-    fn put_aside(&mut self, exchange: Arc<Exchange>) {
-        let aside = self.unclaimed.entry(BATCH.to_owned()).or_default();
-        aside.push(exchange);
-        // In blocks: taking the first out moves all others.
-        if aside.len() >= BATCH_EXCHANGES + BATCH_EXCHANGES / 10 {
-            aside.drain(..aside.len() - BATCH_EXCHANGES);
-        }
-    }
-
-    /// Every exchange: those of spans in the order in which the spans began, then
-    /// the others.
+    /// Every exchange it holds: those of spans in the order in which the spans began,
+    /// then the others. [`SessionState::has_let_go`] says whether these are all.
     pub fn exchanges(&self) -> impl Iterator<Item = &Exchange> {
         let spans = self.runs.values().flat_map(|run| &run.spans);
         let others = self.unclaimed.values().flatten().map(AsRef::as_ref);

@@ -39,6 +39,9 @@ pub(super) fn title(run: &Run) -> String {
         None if run.status == RunStatus::Running => title.push_str(" · running"),
         None => {}
     }
+    if run.left > 0 && !run.spans.is_empty() {
+        let _ = write!(title, " · {} more in the log", run.left);
+    }
     title
 }
 

@@ -222,6 +222,15 @@ impl Tree {
         };
         self.arrange(run);
         let mut inner = look.pane(&row::title(run), area, buffer);
+        if run.spans.is_empty() && run.left > 0 {
+            let words = format!(
+                "The {} calls of this run are in the session's log, no more in memory. Replay the session (F6) to see them.",
+                run.left
+            );
+            let words = text::plain(&words, look.style(Role::Dim), inner.width.into());
+            look.lines(inner, &words, buffer);
+            return None;
+        }
         let cursor = if self.filter.is_open() {
             let top = Rect { height: 1, ..inner };
             inner.y += 1;
