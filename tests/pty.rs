@@ -1,6 +1,8 @@
 //! The real binary on a real terminal, and the harness that drives it.
 
 #[cfg(feature = "worker")]
+mod agents;
+#[cfg(feature = "worker")]
 mod compile;
 #[cfg(feature = "worker")]
 mod endings;

@@ -9,6 +9,7 @@ use ratatui::layout::Rect;
 use ratatui::text::Line;
 use serde_json::{Value, json};
 
+use super::row;
 use crate::session::event::{AnswerSource, Document, Exchange, RunId};
 use crate::session::state::{Run, Span};
 use crate::theme::Role;
@@ -311,6 +312,9 @@ impl Detail {
             return (out, 0);
         };
         let mut out = Vec::new();
+        if let Some(reason) = row::reason(seen.span) {
+            out.extend(text::plain(reason, look.style(Role::Warn), columns));
+        }
         if seen.talk.is_some() {
             let words = format!("of {}, an LM call of {}", talk.name, seen.span.name);
             out.extend(text::plain(&words, look.style(Role::Dim), columns));

@@ -108,7 +108,7 @@ pub(super) fn line(row: Row<'_>, columns: usize, look: Look<'_>) -> Line<'static
         None => extra(span),
     };
     // What is cut off tells nothing: fewer words whole are better.
-    let extra = if failed || row.coming.is_some() {
+    let extra = if failed || row.coming.is_some() || span.kind == "job" {
         extra
     } else {
         whole(&extra, left).to_owned()
@@ -149,10 +149,19 @@ fn whole(words: &str, columns: usize) -> &str {
         .unwrap_or_default()
 }
 
-/// Tokens, cost and cache of an LM span, the error of one that failed.
+/// Why a job ran where it ran.
+pub(super) fn reason(span: &Span) -> Option<&str> {
+    let reason = (span.kind == "job").then(|| span.inputs.get("reason"));
+    reason.flatten()?.as_str()
+}
+
+/// Tokens, cost and cache of an LM span, the reason of a job, the error of what failed.
 fn extra(span: &Span) -> String {
     if let Some(error) = &span.error {
         return error.clone();
+    }
+    if let Some(reason) = reason(span) {
+        return reason.to_owned();
     }
     let Some(last) = span.exchanges.last() else {
         return String::new();

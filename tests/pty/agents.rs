@@ -1,0 +1,148 @@
+//! Agents and jobs, as they are seen while they run and afterwards.
+
+use crate::support::terminal::{Terminal, keys};
+use crate::support::{Home, venv};
+
+/// Whether a line of the screen holds all of these.
+fn a_line(screen: &vt100::Screen, parts: &[&str]) -> bool {
+    let text = screen.contents();
+    text.lines()
+        .any(|line| parts.iter().all(|part| line.contains(part)))
+}
+
+/// R28, R37, R73: an agent on a real MCP server over stdio; its tool's span stands in the
+/// trace while it still runs, and its steps in the notebook afterwards.
+#[test]
+fn an_agent_on_an_mcp_server_is_watched() {
+    let home = Home::new();
+    // Each LM call takes its time, so that there is something to watch.
+    let mut terminal = Terminal::dspex(&home, &["--fault", "latency=700ms"], 120, 36);
+    terminal.wait_for("● ready");
+    let python = venv().join("bin/python");
+    let line = format!(
+        ":mcp add time {} -m mcp_server_time approval=allow",
+        python.display()
+    );
+    terminal
+        .send(&line)
+        .send(keys::ENTER)
+        .wait_for("get_current_time(");
+    terminal.send(
+        ":run ReAct question -> answer tools=[\"get_current_time\"] max_iters=3 \
+         question='Call get_current_time with timezone=\"UTC\". What time is it?'",
+    );
+    terminal.send(keys::ENTER);
+    terminal.wait_until("the tool's span in a running trace", |screen| {
+        a_line(screen, &["tool get_current_time"]) && a_line(screen, &["Ctrl-C stop"])
+    });
+    terminal.wait_gone("Ctrl-C stop");
+    terminal
+        .wait_for("answer")
+        .wait_for("tool get_current_time");
+    // The tool's own tab: what it was called with, and what it said.
+    terminal.send(keys::F4).wait_for("Messages");
+    terminal.send("/tool get_current_time").send(keys::ENTER);
+    terminal.wait_for("\"timezone\"").wait_for("UTC");
+    // The steps, as the notebook tells them.
+    terminal.send(keys::F4).send(keys::F8);
+    terminal
+        .wait_for("step 1")
+        .wait_for("get_current_time(timezone=\"UTC\")");
+}
+
+/// A program, a metric and a tool of a cell, which tell in which process they ran.
+const CELL: &str = r#"import os, threading
+def where(question: str) -> str:
+    "Says in which process it runs."
+    return str(os.getpid())
+class Teller(dspy.Module):
+    def __init__(self):
+        super().__init__()
+        self.ask = dspy.Predict("question -> answer")
+    def forward(self, question):
+        answer = self.ask(question=question).answer
+        return dspy.Prediction(answer=answer, process=where(question))
+class Locked(Teller):
+    def __init__(self):
+        super().__init__()
+        self.lock = threading.Lock()
+teller, locked = Teller(), Locked()
+def elsewhere(example, prediction, trace=None):
+    return float(prediction.process == str(os.getpid()))
+print("kernel", os.getpid(), sep="-")"#;
+
+/// The number that follows `label` on the screen.
+fn number(terminal: &Terminal, label: &str) -> u32 {
+    let text = terminal.screen();
+    let (_, rest) = text
+        .split_once(label)
+        .unwrap_or_else(|| panic!("no `{label}` in\n{text}"));
+    let digits: String = rest
+        .chars()
+        .skip_while(|ch| !ch.is_ascii_digit())
+        .take_while(char::is_ascii_digit)
+        .collect();
+    digits.parse().unwrap()
+}
+
+/// R86, R92: what a cell defines runs as a job of the pool when a person asks for it on
+/// the screen; what cannot be pickled runs in the kernel, and its span says why.
+#[test]
+fn what_cells_define_runs_as_jobs_from_the_screen() {
+    let home = Home::new();
+    let sums = (0..12).fold(String::new(), |lines, n| {
+        let answer = n + 1;
+        format!("{lines}{{\"question\": \"What is {n}+1?\", \"answer\": \"{answer}\"}}\n")
+    });
+    std::fs::write(home.work().join("sums.jsonl"), sums).unwrap();
+    let mut terminal = Terminal::dspex(&home, &[], 120, 40);
+    terminal.wait_for("● ready");
+    terminal.paste(CELL).send(keys::F9).wait_for("kernel-");
+    let kernel = number(&terminal, "kernel-");
+    // What the cell made is known when it has ended.
+    terminal.wait_for("· teller");
+
+    // The module.
+    let mut run = |line: &str, wait: &str| {
+        terminal
+            .send(":clear")
+            .send(keys::ENTER)
+            .wait_gone("│ process");
+        terminal.send(line).send(keys::ENTER).wait_for(wait);
+        terminal.wait_gone("Ctrl-C stop");
+        number(&terminal, wait)
+    };
+    let general = run(":run teller question='What is 12*7?'", "│ process");
+    assert_ne!(general, kernel, "it ran in the kernel");
+    // What cannot go along stays, and says why.
+    let stayed = run(":run locked question='What is 12*7?'", "│ process");
+    assert_eq!(stayed, kernel, "it ran elsewhere");
+    terminal.wait_for("in the kernel");
+    terminal.send(keys::F4).wait_for("in the kernel");
+    terminal
+        .send("g")
+        .wait_for("`locked` cannot be pickled:")
+        .wait_for("lock");
+    terminal.send(keys::F4).wait_for("Explorer");
+    // The metric, where the program is: each example was scored in its process.
+    terminal
+        .send(":data load sums.jsonl")
+        .send(keys::ENTER)
+        .wait_for("12 examples");
+    terminal
+        .send(":eval teller sums metric=elsewhere num_threads=4")
+        .send(keys::ENTER)
+        .wait_for("score 100");
+    // The tool.
+    terminal.send(
+        ":run ReAct question -> answer tools=[\"where\"] max_iters=2 \
+         question='Call where with question=\"x\". In which process does it run?'",
+    );
+    terminal
+        .send(keys::ENTER)
+        .wait_for("tool where")
+        .wait_gone("Ctrl-C stop");
+    terminal.send(keys::F8).wait_for("→ ");
+    let tool = number(&terminal, "→ ");
+    assert_ne!(tool, kernel, "the tool ran in the kernel");
+}
