@@ -9,6 +9,7 @@ mod audit;
 mod command_cell;
 pub mod core;
 mod effect;
+pub mod health;
 mod hold;
 mod host;
 mod jobs;

@@ -207,19 +207,14 @@ fn metrics(health: &Value) -> String {
     }
     let name = "dspex_worker_resident_bytes";
     head(&mut out, name, "gauge", "Resident memory of a worker.");
-    let mut resident = |role: &str, worker: f64, mb: f64| {
-        let bytes = mb * 1024.0 * 1024.0;
-        let _ = writeln!(out, "{name}{{role=\"{role}\",worker=\"{worker}\"}} {bytes}");
-    };
-    if let Some(mb) = number(health, "kernel_rss_mb") {
-        resident("kernel", 0.0, mb);
-    }
-    for pool in pools {
-        let role = pool.get("name").and_then(Value::as_str).unwrap_or_default();
-        let workers = pool.get("workers").and_then(Value::as_array);
+    for part in std::iter::once(health).chain(pools) {
+        let workers = part.get("workers").and_then(Value::as_array);
         for worker in workers.into_iter().flatten() {
-            let mb = number(worker, "rss_mb").unwrap_or_default();
-            resident(role, number(worker, "worker").unwrap_or_default(), mb);
+            let role = worker.get("role").and_then(Value::as_str);
+            let role = role.unwrap_or_default();
+            let its = |key: &str| number(worker, key).unwrap_or_default();
+            let (number, bytes) = (its("worker"), its("rss_mb") * 1024.0 * 1024.0);
+            let _ = writeln!(out, "{name}{{role=\"{role}\",worker=\"{number}\"}} {bytes}");
         }
     }
     let nothing = Value::Null;
@@ -243,9 +238,10 @@ mod tests {
     #[test]
     fn r92_metrics_are_in_prometheus_words() {
         let health = json!({
-            "ok": true, "pending": 2, "kernel_rss_mb": 64,
+            "ok": true, "pending": 2,
+            "workers": [{"role": "kernel", "worker": 1, "rss_mb": 64}],
             "pools": [{"name": "pool", "size": 2, "busy": 1, "restarts": 3,
-                       "workers": [{"worker": 4, "rss_mb": 100}]}],
+                       "workers": [{"role": "pool", "worker": 4, "rss_mb": 100}]}],
             "totals": {"calls": 12, "cost": 0.5},
         });
         let text = metrics(&health);
@@ -254,7 +250,7 @@ mod tests {
             "# TYPE dspex_pool_restarts_total counter",
             "dspex_pool_restarts_total{pool=\"pool\"} 3",
             "dspex_pool_busy{pool=\"pool\"} 1",
-            "dspex_worker_resident_bytes{role=\"kernel\",worker=\"0\"} 67108864",
+            "dspex_worker_resident_bytes{role=\"kernel\",worker=\"1\"} 67108864",
             "dspex_worker_resident_bytes{role=\"pool\",worker=\"4\"} 104857600",
             "dspex_lm_calls_total 12",
             "dspex_lm_cost_dollars_total 0.5",

@@ -12,6 +12,7 @@ mod context;
 mod data;
 mod explorer;
 mod form;
+mod health;
 mod input;
 mod keys;
 mod list;

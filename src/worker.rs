@@ -7,6 +7,7 @@
 
 mod connection;
 pub mod environment;
+mod health;
 mod host;
 mod outbox;
 mod pipes;
@@ -17,8 +18,9 @@ mod supervisor;
 
 pub use connection::{Launch, Worker};
 pub use environment::PythonEnvironment;
+pub(crate) use health::resident_mb;
+pub use health::{MemberHealth, PoolHealth, WorkersHealth};
 pub use host::{ApprovalReply, Host, LmReply, WorkerEvent};
-pub(crate) use pool::resident_mb;
-pub use pool::{MemberHealth, PoolHealth, PoolOptions, PoolRole, PoolsOptions};
+pub use pool::{PoolOptions, PoolRole, PoolsOptions};
 pub use process::Death;
 pub use supervisor::{Intensity, Lease, Supervisor, SupervisorOptions, Wanted};

@@ -161,7 +161,9 @@ impl Exec {
     #[track_caller]
     fn kernel_pid(&mut self) -> i32 {
         let health = self.done("health_check", json!({}));
-        let pid = health["kernel_pid"].as_i64();
+        let workers = health["workers"].as_array().cloned().unwrap_or_default();
+        let kernel = workers.iter().find(|it| it["role"] == "kernel");
+        let pid = kernel.and_then(|kernel| kernel["pid"].as_i64());
         i32::try_from(pid.unwrap_or_else(|| panic!("no kernel: {health}"))).unwrap()
     }
 

@@ -1,6 +1,7 @@
 //! The screen drawn from hand-made sessions, and driven by keys.
 
 mod build;
+mod health;
 mod modules;
 mod reach;
 
@@ -298,6 +299,8 @@ const KEYS: &[&str] = &[
     "Alt-1",
     "Alt-2",
     "Alt-3",
+    "Alt-4",
+    "c",
     "Alt-Enter",
     "Alt-Up",
     "Alt-Down",

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::effect::Effect;
@@ -17,7 +17,7 @@ use super::socket::{Remote, Server};
 use super::state::{Message, SaveStatus, State, Submission};
 use super::update::update;
 use super::{Handle, OperationResult};
-use super::{audit, telemetry};
+use super::{audit, health, telemetry};
 use crate::gateway::Gateway;
 use crate::paths;
 use crate::protocol::error::OperationError;
@@ -27,7 +27,7 @@ use crate::session::journal::Journal;
 use crate::session::reader::SessionReader;
 use crate::session::state::SessionState;
 use crate::session::{SessionError, catalog, compare as session_compare};
-use crate::worker::{Supervisor, resident_mb};
+use crate::worker::Supervisor;
 
 /// How long to wait before the lock of a process that ended is tried again.
 const LOCK_PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
@@ -63,6 +63,8 @@ struct Owner {
     requests: Requests,
     /// Length of the log, for followers.
     seq: watch::Sender<u64>,
+    /// Whether something runs, for who reads the workers' memory.
+    busy: watch::Sender<bool>,
     /// Kept alive: it stops listening when dropped.
     _server: Option<Server>,
 }
@@ -93,7 +95,8 @@ impl Owner {
             gateway.load_cache(session.exchanges().filter(|e| e.cacheable).cloned());
         }
         let host = CoreHost::new(journal.clone(), gateway.clone(), tx.clone());
-        let requests = Requests::new(options, &gateway, host, tx.clone());
+        let (busy, sampled) = watch::channel(false);
+        let requests = Requests::new(options, &gateway, host, tx.clone(), sampled);
         let (seq, watched) = watch::channel(session.seq);
         let handle = Handle::new(tx.clone());
         let server = journal.dir().and_then(|dir| {
@@ -117,6 +120,7 @@ impl Owner {
             gateway,
             requests,
             seq,
+            busy,
             _server: server,
         }
     }
@@ -516,7 +520,7 @@ impl Core {
             Effect::Health(health, reply) => {
                 let supervisor = owner.requests.running();
                 tokio::spawn(async move {
-                    let _ = reply.send(Ok(with_workers(health, supervisor).await));
+                    let _ = reply.send(Ok(health::complete(health, supervisor).await));
                 });
             }
             Effect::RestartPools(reply) => {
@@ -608,6 +612,10 @@ impl Core {
         owner
             .seq
             .send_if_modified(|seq| std::mem::replace(seq, now) != now);
+        let now = self.state.busy();
+        owner
+            .busy
+            .send_if_modified(|busy| std::mem::replace(busy, now) != now);
         owner
             .requests
             .remember(&self.state.session, self.state.running_scope());
@@ -637,26 +645,6 @@ fn passport(options: &CoreOptions) -> Passport {
         cwd: options.cwd.display().to_string(),
         ..Passport::default()
     }
-}
-
-/// Adds what the supervisor knows of its workers.
-async fn with_workers(mut health: Value, supervisor: Option<Supervisor>) -> Value {
-    let pools = match &supervisor {
-        Some(supervisor) => supervisor.pools_health().await,
-        None => Vec::new(),
-    };
-    let kernel = supervisor.and_then(|supervisor| supervisor.kernel_pid());
-    if let Value::Object(health) = &mut health {
-        let down = pools.iter().any(|pool| !pool.down.is_empty());
-        health.insert("ok".to_owned(), json!(!down));
-        health.insert("kernel_pid".to_owned(), json!(kernel));
-        health.insert(
-            "kernel_rss_mb".to_owned(),
-            json!(kernel.and_then(resident_mb)),
-        );
-        health.insert("pools".to_owned(), json!(pools));
-    }
-    health
 }
 
 fn shutting_down() -> OperationError {

@@ -33,6 +33,8 @@ pub struct CoreOptions {
     pub interactive: bool,
     /// Keep a warm standby.
     pub standby: bool,
+    /// Resident memory of the kernel above which it is told, MB.
+    pub kernel_memory_mb: u64,
     /// Pools of workers for jobs; without them the kernel carries jobs out.
     pub pools: PoolsOptions,
     /// Select the demo LM in a new session.
@@ -55,6 +57,7 @@ impl CoreOptions {
             cwd,
             interactive: false,
             standby: false,
+            kernel_memory_mb: 2048,
             pools: PoolsOptions::none(),
             demo: false,
             gateway: GatewayOptions::default(),

@@ -7,9 +7,10 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::OperationResult;
+use super::health;
 use super::host::CoreHost;
 use super::jobs;
 use super::options::CoreOptions;
@@ -30,6 +31,8 @@ pub(super) struct Requests {
     supervisor: Option<Supervisor>,
     queue: mpsc::UnboundedSender<Asked>,
     answers: mpsc::UnboundedSender<Message>,
+    /// Whether something runs.
+    busy: watch::Receiver<bool>,
     /// What the last `restore` was made of.
     remembered: u64,
     lm: Option<LmSpec>,
@@ -53,6 +56,7 @@ impl Requests {
         gateway: &Gateway,
         host: Arc<CoreHost>,
         answers: mpsc::UnboundedSender<Message>,
+        busy: watch::Receiver<bool>,
     ) -> Self {
         let (queue, asked) = mpsc::unbounded_channel();
         tokio::spawn(ask_in_order(asked, answers.clone()));
@@ -63,6 +67,7 @@ impl Requests {
             supervisor: None,
             queue,
             answers,
+            busy,
             remembered: 0,
             lm: None,
             lived: false,
@@ -232,7 +237,13 @@ impl Requests {
         options.interactive = self.options.interactive;
         options.standby = self.options.standby;
         options.pools = self.options.pools.clone();
+        options.kernel_memory_mb = self.options.kernel_memory_mb;
         let supervisor = Supervisor::start(options, Arc::clone(&self.host) as _);
+        tokio::spawn(health::sample(
+            supervisor.clone(),
+            self.busy.clone(),
+            self.answers.clone(),
+        ));
         self.supervisor = Some(supervisor.clone());
         Ok(supervisor)
     }

@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 
 use super::OperationResult;
 use super::approvals::Approvals;
+use super::health::{Held, Memory};
 use crate::gateway::{Gateway, profiles};
 use crate::operation::Operation;
 use crate::protocol::error::OperationError;
@@ -66,6 +67,8 @@ pub enum Message {
     ApprovalWithdrawn(u64),
     /// A worker took the kernel's place.
     KernelReplaced,
+    /// What the workers hold was read.
+    MemoryRead(Vec<Held>),
     /// Whether events reach the disk changed.
     SaveChanged(SaveStatus),
     /// The process that holds the session wrote more events.
@@ -83,6 +86,8 @@ pub struct State {
     pub session_id: String,
     /// Whether events reach the disk.
     pub save: SaveStatus,
+    /// What the workers hold, as last read.
+    pub memory: Memory,
     /// A running cell waits for `input()`.
     pub input: Option<InputWanted>,
     /// Calls of tools that wait for a person.

@@ -6,7 +6,8 @@ use tokio::sync::oneshot;
 use super::effect::Effect;
 use super::state::{Message, Pending, State, Submission};
 use super::{
-    OperationResult, approvals, audit, command_cell, hold, outcome, resolve, telemetry, tools,
+    OperationResult, approvals, audit, command_cell, health, hold, outcome, resolve, telemetry,
+    tools,
 };
 use crate::gateway::demo::dataset;
 use crate::operation::{self, Operation, Route, check};
@@ -62,6 +63,7 @@ pub fn update(state: &mut State, message: Message) -> Vec<Effect> {
             state.input = None;
             Vec::new()
         }
+        Message::MemoryRead(held) => health::measured(state, held),
         Message::SaveChanged(save) => {
             state.save = save;
             Vec::new()
@@ -363,17 +365,14 @@ fn by_core(
                 }
             }
         }
-        "health_check" => {
-            let health = json!({
-                "workers": state.session.workers.values().collect::<Vec<_>>(),
-                "session": {"id": state.session_id, "save": format!("{:?}", state.save)},
-                "pending": state.pending.len(),
-                "lm": state.session.lm,
-                "totals": state.session.totals,
-            });
-            vec![Effect::Health(health, reply)]
+        "health_check" => vec![Effect::Health(health::begin(state), reply)],
+        "pools" => {
+            let mut running = health::begin(state);
+            if let Value::Object(running) = &mut running {
+                running.retain(|key, _| key == "running");
+            }
+            vec![Effect::Health(running, reply)]
         }
-        "pools" => vec![Effect::Health(json!({}), reply)],
         "restart_pools" => vec![Effect::RestartPools(reply)],
         "shutdown" => {
             state.stopping = true;

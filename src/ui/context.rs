@@ -37,6 +37,8 @@ pub(crate) enum Purpose {
     Sessions,
     /// How two sessions differ.
     Compared,
+    /// How the workers are.
+    Health,
     /// The answer of a try-out.
     Try,
     /// A program made with the form.

@@ -43,6 +43,8 @@ pub(crate) enum Scope {
     Form,
     /// A window with a list that is searched.
     Search,
+    /// How the workers are.
+    Health,
 }
 
 impl Scope {
@@ -65,6 +67,7 @@ impl Scope {
             Self::Replay => "Replay",
             Self::Form => "Forms",
             Self::Search => "Palette, help, history",
+            Self::Health => "Health",
         }
     }
 }
@@ -74,6 +77,7 @@ impl Scope {
 pub(crate) enum Act {
     Help,
     Palette,
+    Health,
     CommandLine,
     Quit,
     Suspend,

@@ -14,6 +14,7 @@ use super::approve::Approve;
 use super::command_line::{CommandLine, Step};
 use super::context::{Context, Purpose};
 use super::form::Field;
+use super::health::Health;
 use super::keys::{Act, Scope, TABLE, name_of};
 use super::list::Selection;
 use super::look::{self, Look};
@@ -38,6 +39,8 @@ pub(super) enum Overlay {
     Answer(Box<(InputWanted, Field)>),
     /// A tool's call waits for approval.
     Approve(Approve),
+    /// How the workers are.
+    Health(Health),
     /// Something still runs.
     ConfirmQuit,
 }
@@ -204,7 +207,7 @@ impl Overlay {
             }
             Self::Command(line) => line.paste(text),
             Self::Answer(answer) => answer.1.paste(text),
-            Self::Approve(_) | Self::ConfirmQuit => {}
+            Self::Approve(_) | Self::Health(_) | Self::ConfirmQuit => {}
         }
     }
 
@@ -243,6 +246,7 @@ impl Overlay {
                 Outcome::Close
             }
             Self::Approve(approve) => approve.key(key, cx),
+            Self::Health(health) => health.key(key, cx),
             Self::ConfirmQuit => {
                 match key.code {
                     // The core goes on without a screen until its runs end.
@@ -299,6 +303,10 @@ impl Overlay {
             }
             Self::Approve(approve) => {
                 approve.draw(screen, look, buffer);
+                None
+            }
+            Self::Health(health) => {
+                health.draw(screen, look, buffer);
                 None
             }
             Self::ConfirmQuit => {

@@ -1,11 +1,12 @@
 //! The screen as a whole: which view, which focus, where input goes.
 
-use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, MouseButton, MouseEvent, MouseEventKind};
-use ratatui::layout::{Position, Rect};
+use crossterm::event::{KeyCode, KeyEvent, KeyEventKind};
+use ratatui::layout::Rect;
 use serde_json::{Value, json};
 
 use super::context::{Context, Purpose, Toast, Waiting};
 use super::explorer::Explorer;
+use super::health::Health;
 use super::input::{Action, Input};
 use super::keys::{self, Act, Scope};
 use super::notebook::Notebook;
@@ -20,6 +21,7 @@ use crate::theme::Theme;
 
 mod commands;
 mod draw;
+mod mouse;
 
 /// Below this the panes cannot be read.
 const LEAST: (u16, u16) = (40, 10);
@@ -134,6 +136,9 @@ impl Screen {
             Input::Clock(now) => {
                 self.now_ms = now;
                 self.notebook.now_ms = now;
+                if let Some(Overlay::Health(health)) = &mut self.overlay {
+                    health.clock(now, &mut cx);
+                }
             }
         }
         for _ in 0..4 {
@@ -167,7 +172,8 @@ impl Screen {
     /// Whether time must be shown going on, or colours are still to come.
     pub fn wants_clock(&self, state: &State) -> bool {
         let colours = self.coloured.is_some_and(|coloured| !coloured);
-        colours || (self.replay.is_none() && status::running(state).is_some())
+        let health = matches!(self.overlay, Some(Overlay::Health(_)));
+        colours || health || (self.replay.is_none() && status::running(state).is_some())
     }
 
     /// The run whose tokens are shown as they come: the one on the screen, while
@@ -300,6 +306,7 @@ impl Screen {
         match act {
             Act::Help => self.overlay = Some(Overlay::help(&self.scopes())),
             Act::Palette => self.overlay = Some(Overlay::palette(cx.state)),
+            Act::Health => self.health(cx),
             Act::CommandLine => self.overlay = Some(Overlay::command_line("")),
             Act::Quit => self.quit(cx),
             Act::Suspend => cx.actions.push(Action::Suspend),
@@ -506,6 +513,15 @@ impl Screen {
         }
     }
 
+    /// Opens the view of how the workers are.
+    fn health(&mut self, cx: &mut Context<'_>) {
+        if self.replay.is_some() {
+            cx.warn("this is a replay: no worker runs here; `q` leaves it");
+        } else {
+            self.overlay = Some(Overlay::Health(Health::open(cx)));
+        }
+    }
+
     fn quit(&mut self, cx: &mut Context<'_>) {
         if self.replay.is_none() && status::running(cx.state).is_some() {
             self.overlay = Some(Overlay::confirm_quit());
@@ -561,6 +577,11 @@ impl Screen {
                     .detail
                     .loaded(key, part, super::context::sentence(&error));
             }
+            (Purpose::Health, result) => {
+                if let Some(Overlay::Health(health)) = &mut self.overlay {
+                    health.answered(result);
+                }
+            }
             (Purpose::TestLm(name), result) => self.lm.tested(name, result),
             (Purpose::LocalLms, result) => self.lm.found(result),
             (Purpose::Sessions, Ok(answer)) => self.sessions.listed(&answer),
@@ -606,8 +627,12 @@ impl Screen {
         self.overlay = match self.overlay.take() {
             Some(Overlay::Answer(_)) if cx.state.input.is_none() => None,
             Some(Overlay::Approve(shown)) if !shown.waits(cx.state) => None,
-            None if cx.state.input.is_none() => cx.state.approvals.first().map(Overlay::approve),
-            None => cx
+            // A question comes before the view of how things are.
+            shown @ (None | Some(Overlay::Health(_))) if cx.state.input.is_none() => {
+                let asked = cx.state.approvals.first().map(Overlay::approve);
+                asked.or(shown)
+            }
+            None | Some(Overlay::Health(_)) => cx
                 .state
                 .input
                 .clone()
@@ -617,63 +642,6 @@ impl Screen {
         };
         if matches!(self.view, View::Main | View::Trace) {
             self.trace.look_at_selected(cx);
-        }
-    }
-
-    fn mouse(&mut self, mouse: MouseEvent, cx: &mut Context<'_>) {
-        let at = Position {
-            x: mouse.column,
-            y: mouse.row,
-        };
-        let wheel = match mouse.kind {
-            MouseEventKind::ScrollUp => Some(Act::Up),
-            MouseEventKind::ScrollDown => Some(Act::Down),
-            MouseEventKind::Down(MouseButton::Left) => None,
-            _ => return,
-        };
-        if self.overlay.is_some() {
-            return;
-        }
-        if !matches!(self.view, View::Main | View::Trace) {
-            if let Some(act) = wheel {
-                self.pane_act(act, KeyEvent::from(KeyCode::Null), cx);
-            }
-            return;
-        }
-        if self.areas.notebook.contains(at) {
-            match wheel {
-                Some(act) => self
-                    .notebook
-                    .scroll(if act == Act::Up { -3 } else { 3 }, cx.state),
-                None if self.notebook.click(at.y) => self.focus = Focus::Notebook,
-                None => self.focus = Focus::Editor,
-            }
-        } else if self.areas.explorer.contains(at) {
-            if let Some(act) = wheel {
-                let _ = self.explorer.act(act, cx);
-            } else {
-                let again = self.explorer.click(at.y) && self.focus == Focus::Explorer;
-                self.focus = Focus::Explorer;
-                if again {
-                    self.main_act(Act::Enter, cx);
-                }
-            }
-        } else if self.areas.trace.contains(at) {
-            match wheel {
-                Some(act) => {
-                    let focus = if self.focus == Focus::Detail {
-                        Focus::Detail
-                    } else {
-                        Focus::Trace
-                    };
-                    self.trace.act(act, focus, cx);
-                }
-                None => {
-                    if let Some(focus) = self.trace.click(at.x, at.y, cx) {
-                        self.focus = focus;
-                    }
-                }
-            }
         }
     }
 }

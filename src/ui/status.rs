@@ -11,6 +11,7 @@ use super::keys::{Scope, TABLE};
 use super::look::Look;
 use super::optimise::story::Story;
 use super::text;
+use crate::app::health::NEARLY;
 use crate::app::{SaveStatus, State};
 use crate::session::event::{Level, Progress, RunKind, RunStatus, WorkerState};
 use crate::session::state::Run;
@@ -24,6 +25,9 @@ pub(super) struct Standing {
     /// Another process holds the session.
     pub(super) following: bool,
 }
+
+/// A column filled by so many eighths.
+const BARS: [&str; 8] = ["▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"];
 
 /// One thing of the status line: longest form first; the last may be nothing.
 struct Part {
@@ -103,6 +107,10 @@ pub(super) fn top(
     } else {
         order.push(parts.len());
         parts.push(worker(state, look));
+        if let Some(memory) = memory(state, look) {
+            order.insert(0, parts.len());
+            parts.push(memory);
+        }
     }
     order.push(parts.len());
     parts.push(spent);
@@ -198,6 +206,50 @@ fn worker(state: &State, look: Look<'_>) -> Part {
     }
     Part {
         forms: vec![form(&words), form("")],
+    }
+}
+
+/// R123: what Python holds, and how near the fullest worker is to its limit. It says
+/// which one that is once it comes near, and then gives way to nothing.
+fn memory(state: &State, look: Look<'_>) -> Option<Part> {
+    let fullest = state.memory.fullest()?;
+    let (percent, total) = (fullest.percent(), text::megabytes(state.memory.total_mb()));
+    let role = filled(percent);
+    if percent < NEARLY {
+        let at = percent as usize * BARS.len() / 100;
+        let level = look.span(BARS[at.min(BARS.len() - 1)], role);
+        let number = look.span(format!(" {total}"), Role::BarLine);
+        let label = look.span("mem ", Role::Label);
+        return Some(Part {
+            forms: vec![
+                vec![label, level.clone(), number.clone()],
+                vec![level, number],
+                Vec::new(),
+            ],
+        });
+    }
+    let (rss, limit) = (
+        text::megabytes(fullest.rss_mb),
+        text::megabytes(fullest.memory_mb),
+    );
+    let form = |words: String| vec![look.span(words, role)];
+    Some(Part {
+        forms: vec![
+            form(format!(
+                "mem {} {} {rss} of {limit}",
+                fullest.role, fullest.worker
+            )),
+            form(format!("mem {percent} %")),
+        ],
+    })
+}
+
+/// The role of something that is filled so far.
+pub(super) fn filled(percent: u64) -> Role {
+    match percent {
+        0..NEARLY => Role::Ok,
+        NEARLY..=100 => Role::Warn,
+        _ => Role::Error,
     }
 }
 
@@ -307,7 +359,6 @@ fn rows(run: &Run, room: usize, look: Look<'_>) -> Vec<Span<'static>> {
 
 /// Values as small bars, averaged to `columns`.
 pub(super) fn spark(values: &[f64], columns: usize) -> String {
-    const BARS: [&str; 8] = ["▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"];
     let n = columns.min(values.len()).max(1);
     let top = values.iter().copied().fold(f64::EPSILON, f64::max);
     (0..n)

@@ -190,6 +190,15 @@ pub(crate) fn many(n: u64, thing: &str) -> String {
     format!("{} {thing}{s}", count(n))
 }
 
+/// `812 MB`, `2.0 GB`.
+pub(crate) fn megabytes(mb: u64) -> String {
+    if mb < 1000 {
+        format!("{mb} MB")
+    } else {
+        format!("{:.1} GB", mb as f64 / 1024.0)
+    }
+}
+
 /// `$0.0012`, `<$0.0001`; `$0.0012 + ?` when some calls have no known price. `$0`
 /// only when that is known.
 pub(crate) fn cost(dollars: f64, unpriced: u64) -> String {

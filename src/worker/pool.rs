@@ -6,10 +6,7 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
-
 use super::supervisor::Intensity;
-use crate::session::event::RunId;
 
 pub(super) mod roster;
 
@@ -121,54 +118,4 @@ impl PoolsOptions {
             PoolRole::Optimizer => &self.optimizer,
         }
     }
-}
-
-/// How a pool stands.
-#[derive(Debug, Clone, Serialize)]
-pub struct PoolHealth {
-    /// `pool` or `optimizer`.
-    pub name: &'static str,
-    /// Most workers it may have.
-    pub size: usize,
-    /// Workers with a job.
-    pub busy: usize,
-    /// Workers without one.
-    pub idle: usize,
-    /// Workers that are starting.
-    pub starting: usize,
-    /// Jobs that wait for a worker.
-    pub queue: usize,
-    /// Most that may.
-    pub queue_limit: usize,
-    /// Workers that were replaced since the start: died, recycled or killed.
-    pub restarts: u32,
-    /// Why it takes no jobs; empty while it does.
-    pub down: String,
-    /// Its workers.
-    pub workers: Vec<MemberHealth>,
-}
-
-/// How a worker of a pool, or the kernel, stands.
-#[derive(Debug, Clone, Serialize)]
-pub struct MemberHealth {
-    /// Its number in the session.
-    pub worker: u32,
-    /// Its process id.
-    pub pid: u32,
-    /// `starting`, `idle`, `busy`, `unresponsive` or `retiring`.
-    pub state: &'static str,
-    /// Runs it carries out.
-    pub runs: Vec<RunId>,
-    /// Resident memory, MB; 0 where it cannot be read.
-    pub rss_mb: u64,
-}
-
-/// Resident memory of a process in MB; `None` once it is gone.
-pub(crate) fn resident_mb(pid: u32) -> Option<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let kb: u64 = line.split_whitespace().next()?.parse().ok()?;
-    Some(kb / 1024)
 }

@@ -15,8 +15,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::connection::Worker;
 use super::environment::PythonEnvironment;
+use super::health::WorkersHealth;
 use super::host::Host;
-use super::pool::{PoolHealth, PoolRole, PoolsOptions};
+use super::pool::{PoolRole, PoolsOptions};
 use crate::protocol::error::{ErrorClass, OperationError};
 use crate::protocol::message::{Ready, Request, ToWorker, WorkerHello};
 use crate::session::event::{CellId, RunId};
@@ -42,6 +43,8 @@ pub struct SupervisorOptions {
     pub interactive: bool,
     /// Whether a second worker is kept ready.
     pub standby: bool,
+    /// Resident memory of the kernel above which it is told, MB.
+    pub kernel_memory_mb: u64,
     /// The pools.
     pub pools: PoolsOptions,
     /// How many deaths are too many.
@@ -64,6 +67,7 @@ impl SupervisorOptions {
             variables: Vec::new(),
             interactive: false,
             standby: true,
+            kernel_memory_mb: 2048,
             pools: PoolsOptions::none(),
             intensity: Intensity::default(),
             escalation: Duration::from_secs(2),
@@ -189,8 +193,8 @@ impl Supervisor {
         self.pools.of(role).size
     }
 
-    /// How the pools stand: size, who is busy, who waits.
-    pub async fn pools_health(&self) -> Vec<PoolHealth> {
+    /// How all workers stand: who is busy, who waits, what they hold.
+    pub async fn health(&self) -> WorkersHealth {
         let (reply, health) = oneshot::channel();
         let _ = self.orders.send(Order::Health(reply));
         health.await.unwrap_or_default()

@@ -65,17 +65,17 @@ async fn r85_a_pool_is_filled_when_it_is_wanted_and_tells_how_it_stands() {
             _ => None,
         })
         .await;
-    let pool = &bench.supervisor.pools_health().await[0];
+    let pool = &bench.supervisor.health().await.pools[0];
     assert_eq!((pool.size, pool.busy + pool.idle + pool.starting), (2, 0));
     let lease = bench.lease(1).await;
     assert_eq!(lease.worker(), standby.worker);
     let answer = lease.request(job(1, "result = 6 * 7")).await.unwrap();
     assert_eq!(answer["value"], 42);
-    let pool = &bench.supervisor.pools_health().await[0];
+    let pool = &bench.supervisor.health().await.pools[0];
     assert_eq!((pool.busy, pool.idle, pool.queue), (1, 0, 0));
     assert!(pool.workers[0].rss_mb > 0, "{pool:?}");
     drop(lease);
-    let pool = &bench.supervisor.pools_health().await[0];
+    let pool = &bench.supervisor.health().await.pools[0];
     assert_eq!((pool.busy, pool.idle), (0, 1));
     bench.supervisor.shutdown().await;
 }
@@ -173,7 +173,7 @@ async fn r88_no_worker_is_kept_by_a_job_that_is_over() {
             }
         }
     }
-    let pool = &bench.supervisor.pools_health().await[0];
+    let pool = &bench.supervisor.health().await.pools[0];
     assert_eq!(
         (pool.busy, pool.idle, pool.queue, pool.restarts),
         (0, 1, 0, 0)

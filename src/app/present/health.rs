@@ -1,44 +1,48 @@
-//! How the parts are, in plain words: a line for the kernel, one for each pool
-//! with its workers below, one for the session.
+//! How the parts are, in plain words: what is wrong, a line for the kernel, one for
+//! each pool with its workers and what waits below, what runs, one for the session.
 
 use serde_json::Value;
 
 /// A `health_check` or `pools` answer as a small table.
 pub(super) fn plain(result: &Value) -> String {
     let mut lines = Vec::new();
-    if let Some(workers) = result.get("workers").and_then(Value::as_array) {
-        let of_role = |role: &str| {
-            let mut found = workers.iter().rev().filter(|it| text(it, "role") == role);
-            found.next()
-        };
-        for role in ["kernel", "standby"] {
-            let Some(worker) = of_role(role) else {
-                continue;
-            };
-            let memory = match result.get("kernel_rss_mb").and_then(Value::as_u64) {
-                Some(mb) if role == "kernel" => format!(" · {mb} MB"),
-                _ => String::new(),
-            };
-            let detail = text(worker, "detail");
-            let detail = if detail.is_empty() {
-                String::new()
-            } else {
-                format!(" · {detail}")
-            };
-            lines.push(format!(
-                "{role:<10} {} · worker {} · process {}{memory}{detail}",
-                text(worker, "state"),
-                count(worker, "worker"),
-                count(worker, "pid"),
-            ));
-        }
-        if of_role("kernel").is_none() {
-            lines.push(format!("{:<10} not started", "kernel"));
-        }
+    for problem in list(result, "problems") {
+        lines.push(format!("✗ {}", problem.as_str().unwrap_or_default()));
     }
-    let pools = result.get("pools").and_then(Value::as_array);
-    for each in pools.into_iter().flatten() {
+    if result.get("session").is_some()
+        && !list(result, "workers").any(|it| text(it, "role") == "kernel")
+    {
+        lines.push(format!("{:<10} not started", "kernel"));
+    }
+    let named = result.get("session").is_some();
+    for worker in list(result, "workers").filter(|_| named) {
+        lines.push(format!("{:<10} {}", text(worker, "role"), member(worker)));
+    }
+    for each in list(result, "pools") {
         pool(each, &mut lines);
+    }
+    for run in list(result, "running") {
+        let seconds = run.get("seconds").and_then(Value::as_f64);
+        let seconds = seconds.map_or_else(String::new, |it| format!(" · {it:.1} s"));
+        let paused = if is(run, "paused") { " · paused" } else { "" };
+        let waits = if is(run, "waits") {
+            " · waits for a worker"
+        } else {
+            ""
+        };
+        lines.push(format!(
+            "{:<10} {}{seconds}{paused}{waits}",
+            format!("run {}", count(run, "run")),
+            text(run, "title"),
+        ));
+    }
+    if let Some(memory) = result.get("memory").filter(|_| named) {
+        lines.push(format!(
+            "{:<10} Python {} MB · workbench {} MB",
+            "memory",
+            count(memory, "python_mb"),
+            count(memory, "workbench_mb"),
+        ));
     }
     if let Some(session) = result.get("session") {
         let id = text(session, "id");
@@ -71,33 +75,41 @@ fn pool(pool: &Value, lines: &mut Vec<String>) {
         count(pool, "queue_limit"),
         count(pool, "restarts"),
     ));
-    let down = text(pool, "down");
-    if !down.is_empty() {
-        lines.push(format!("{:<10} ✗ {down}", ""));
+    for worker in list(pool, "workers") {
+        lines.push(format!("{:<10} {}", "", member(worker)));
     }
-    let workers = pool.get("workers").and_then(Value::as_array);
-    for worker in workers.into_iter().flatten() {
-        let runs = worker.get("runs").and_then(Value::as_array);
-        let mut runs: Vec<String> = runs
-            .into_iter()
-            .flatten()
-            .map(|run| format!("run {run}"))
-            .collect();
-        runs.dedup();
-        let runs = if runs.is_empty() {
-            String::new()
-        } else {
-            format!(" · {}", runs.join(", "))
-        };
-        lines.push(format!(
-            "{:<10} worker {} {} · process {} · {} MB{runs}",
-            "",
-            count(worker, "worker"),
-            text(worker, "state"),
-            count(worker, "pid"),
-            count(worker, "rss_mb"),
-        ));
-    }
+}
+
+/// `worker 3 busy · process 43 · 80 of 2048 MB · run 7`.
+fn member(worker: &Value) -> String {
+    let runs = list(worker, "runs").map(|run| format!("run {run}"));
+    let mut runs: Vec<String> = runs.collect();
+    runs.dedup();
+    let runs = if runs.is_empty() {
+        String::new()
+    } else {
+        format!(" · {}", runs.join(", "))
+    };
+    format!(
+        "worker {} {} · process {} · {} of {} MB{runs}",
+        count(worker, "worker"),
+        text(worker, "state"),
+        count(worker, "pid"),
+        count(worker, "rss_mb"),
+        count(worker, "memory_mb"),
+    )
+}
+
+fn list<'a>(value: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> {
+    value
+        .get(key)
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+}
+
+fn is(value: &Value, key: &str) -> bool {
+    value.get(key).and_then(Value::as_bool) == Some(true)
 }
 
 fn text<'a>(value: &'a Value, key: &str) -> &'a str {
@@ -114,27 +126,32 @@ mod tests {
 
     use super::*;
 
-    /// R85: size, busy, idle and queue are shown, and who does what.
+    /// R85, R93, R123: size, busy, idle, queue and memory are shown, and who does what.
     #[test]
     fn r85_the_health_names_every_worker_and_what_it_does() {
         let health = json!({
-            "workers": [{"worker": 1, "role": "kernel", "state": "ready", "pid": 41}],
-            "kernel_rss_mb": 62,
+            "problems": ["worker 3 (pool) holds 80 MB, more than 64 MB"],
+            "workers": [{"worker": 1, "role": "kernel", "state": "idle", "pid": 41, "rss_mb": 62, "memory_mb": 2048}],
             "pools": [
                 {"name": "pool", "size": 2, "busy": 1, "idle": 0, "starting": 0, "queue": 3,
                  "queue_limit": 10, "restarts": 1, "down": "",
-                 "workers": [{"worker": 3, "pid": 43, "state": "busy", "runs": [7, 7], "rss_mb": 80}]},
+                 "workers": [{"worker": 3, "pid": 43, "state": "busy", "runs": [7, 7], "rss_mb": 80, "memory_mb": 64}]},
                 {"name": "optimizer", "size": 0, "workers": []},
             ],
+            "running": [{"run": 7, "title": "qa(question=\"x\")", "seconds": 2.46, "paused": true}],
+            "memory": {"python_mb": 142, "workbench_mb": 21},
             "session": {"id": "", "save": "ephemeral"},
             "lm": "demo",
         });
         assert_eq!(
             plain(&health),
-            "kernel     ready · worker 1 · process 41 · 62 MB\n\
+            "✗ worker 3 (pool) holds 80 MB, more than 64 MB\n\
+             kernel     worker 1 idle · process 41 · 62 of 2048 MB\n\
              pool       1 busy · 0 idle · 0 starting of 2 · 3 of 10 waiting · 1 replaced\n\
-             \u{20}          worker 3 busy · process 43 · 80 MB · run 7\n\
+             \u{20}          worker 3 busy · process 43 · 80 of 64 MB · run 7\n\
              optimizer  none; the kernel does its work\n\
+             run 7      qa(question=\"x\") · 2.5 s · paused\n\
+             memory     Python 142 MB · workbench 21 MB\n\
              session    not kept · ephemeral\n\
              lm         demo"
         );

@@ -133,13 +133,16 @@ pub(super) const ROWS: &[Command] = &[
         ":restart",
         Operation("restart_kernel"),
     ),
-    row(
-        "health",
-        Session,
-        "Tells how workers, gateway and session are.",
-        &[],
-        ":health",
-        Operation("health_check"),
+    key(
+        "Alt-4",
+        row(
+            "health",
+            Session,
+            "Shows the workers: what each runs, for how long, and what it holds; who waits.",
+            &[],
+            ":health",
+            Operation("health_check"),
+        ),
     ),
     row(
         "pools",
@@ -149,13 +152,16 @@ pub(super) const ROWS: &[Command] = &[
         ":pools",
         Operation("pools"),
     ),
-    row(
-        "restart_pools",
-        Session,
-        "Ends the workers of the pools; fresh ones come when they are wanted.",
-        &[],
-        ":restart_pools",
-        Operation("restart_pools"),
+    aka(
+        &["restart_pools"],
+        row(
+            "pools restart",
+            Session,
+            "Ends the workers of the pools; fresh ones come when they are wanted.",
+            &[],
+            ":pools restart",
+            Operation("restart_pools"),
+        ),
     ),
     row(
         "metrics",

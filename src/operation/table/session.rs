@@ -130,8 +130,23 @@ pub(super) const ROWS: &[Operation] = &[
         &[],
         &[
             need("ok", Kind::Bool, "Whether all is well."),
-            need("workers", Kind::List, "Workers with their states."),
+            need("problems", Kind::List, "What is not, in sentences."),
+            need(
+                "workers",
+                Kind::List,
+                "Kernel and standby: `{role, worker, pid, state, runs, rss_mb, memory_mb}`.",
+            ),
             need("pools", Kind::List, "Pools, as `pools` answers them."),
+            need(
+                "running",
+                Kind::List,
+                "`{run, title, kind, seconds, paused, waits}` of each run that goes on.",
+            ),
+            need(
+                "memory",
+                Kind::Object,
+                "`{python_mb, workbench_mb}`: what all workers hold, and this process.",
+            ),
             need(
                 "session",
                 Kind::Object,
@@ -146,7 +161,7 @@ pub(super) const ROWS: &[Operation] = &[
         &[need(
             "pools",
             Kind::List,
-            "`{name, size, busy, idle, starting, queue, restarts, down, workers}`.",
+            "`{name, size, busy, idle, starting, queue, waiting, restarts, down, workers}`.",
         )],
     ),
     core(

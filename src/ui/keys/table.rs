@@ -41,6 +41,7 @@ pub(crate) const TABLE: &[Binding] = &[
     on(Scope::Everywhere, &["Alt-1"], Act::FocusExplorer, "", "To the explorer"),
     on(Scope::Everywhere, &["Alt-2"], Act::FocusNotebook, "", "To the notebook"),
     on(Scope::Everywhere, &["Alt-3"], Act::FocusTrace, "", "To the trace"),
+    on(Scope::Everywhere, &["Alt-4"], Act::Health, "", "Health: the workers, what each runs and holds"),
     on(Scope::Lists, &["Tab"], Act::NextPane, "next pane", "Next pane"),
     on(Scope::Lists, &["Shift-Tab"], Act::PrevPane, "", "Previous pane"),
     on(Scope::Lists, &["z"], Act::Zoom, "zoom", "Zoom the pane"),
@@ -139,4 +140,9 @@ pub(crate) const TABLE: &[Binding] = &[
     on(Scope::Search, &["Up"], Act::Up, "", "Up"),
     on(Scope::Search, &["Down"], Act::Down, "", "Down"),
     on(Scope::Search, &["Esc"], Act::Back, "close", "Close"),
+    on(Scope::Health, &["c"], Act::Stop, "cancel the run", "Cancel the run that is selected"),
+    on(Scope::Health, &["Enter"], Act::Enter, "its trace", "Show the run's trace"),
+    on(Scope::Health, &["Down", "j"], Act::Down, "next run", "Next run"),
+    on(Scope::Health, &["Up", "k"], Act::Up, "", "Previous run"),
+    on(Scope::Health, &["Esc", "q", "Alt-4"], Act::Back, "close", "Close"),
 ];

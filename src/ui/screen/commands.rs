@@ -23,6 +23,9 @@ impl Screen {
         let names = command::Context::of(&cx.state.session);
         match command::parse(line, &names) {
             Ok(Parsed::Screen(action)) => return self.screen_action(action, cx),
+            Ok(Parsed::Operation { operation, .. }) if operation == "health_check" => {
+                return self.health(cx);
+            }
             Ok(Parsed::Local(Local::Trace(run))) => {
                 return self.screen_action(ScreenAction::Trace(run), cx);
             }

@@ -82,6 +82,7 @@ impl Screen {
             Some(Overlay::Help(_) | Overlay::Palette(_) | Overlay::History(_)) => {
                 vec![Scope::Search]
             }
+            Some(Overlay::Health(_)) => vec![Scope::Health],
             _ => self.scopes(),
         };
         status::hints(bottom, &scopes, self.toast.as_ref(), look, buffer);

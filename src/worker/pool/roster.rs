@@ -6,9 +6,10 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use super::{MemberHealth, PoolHealth, PoolOptions, PoolRole};
+use super::{PoolOptions, PoolRole};
 use crate::protocol::error::{ErrorClass, OperationError, Strategy};
 use crate::session::event::RunId;
+use crate::worker::health::{MemberHealth, PoolHealth};
 
 /// Something to do.
 #[derive(Debug)]
@@ -57,6 +58,13 @@ struct Member<W> {
 impl<W> Member<W> {
     fn counts(&self) -> bool {
         self.retiring.is_none() && !self.silent
+    }
+
+    fn weigh(&mut self, rss_mb: Option<u64>, limit: u64) {
+        if let Some(rss) = rss_mb.filter(|rss| *rss > limit) {
+            self.retiring
+                .get_or_insert_with(|| format!("recycled: it held {rss} MB, more than {limit} MB"));
+        }
     }
 
     fn has(&self, run: Option<RunId>) -> bool {
@@ -138,11 +146,20 @@ impl<W: Clone> Roster<W> {
         let limit = self.options.memory_mb;
         if let Some(member) = self.member(number) {
             member.jobs.retain(|(its, _)| *its != job);
-            if let Some(rss) = rss_mb.filter(|rss| *rss > limit) {
-                member
-                    .retiring
-                    .get_or_insert_with(|| format!("recycled: {rss} MB, more than {limit} MB"));
-            }
+            member.weigh(rss_mb, limit);
+        }
+        self.settle()
+    }
+
+    /// Members that hold more than they may get no further jobs and end after
+    /// those they have (R123).
+    pub(in crate::worker) fn measured(
+        &mut self,
+        resident: impl Fn(u32) -> Option<u64>,
+    ) -> Vec<Act<W>> {
+        let limit = self.options.memory_mb;
+        for member in &mut self.members {
+            member.weigh(resident(member.pid), limit);
         }
         self.settle()
     }
@@ -357,10 +374,12 @@ impl<W: Clone> Roster<W> {
         let count = |word: &str| self.members.iter().filter(|m| state(m) == word).count();
         let workers = self.members.iter().map(|m| MemberHealth {
             worker: m.number,
+            role: self.role.name(),
             pid: m.pid,
             state: state(m),
             runs: m.jobs.iter().filter_map(|(_, run)| *run).collect(),
             rss_mb: resident(m.pid).unwrap_or_default(),
+            memory_mb: self.options.memory_mb,
         });
         PoolHealth {
             name: self.role.name(),
@@ -370,6 +389,7 @@ impl<W: Clone> Roster<W> {
             starting: count("starting"),
             queue: self.waiting.len(),
             queue_limit: self.options.queue,
+            waiting: self.waiting.iter().filter_map(|w| w.wish.run).collect(),
             restarts: self.restarts,
             down: self
                 .down

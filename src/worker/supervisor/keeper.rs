@@ -17,9 +17,10 @@ use crate::protocol::message::{Ready, ToWorker, WorkerHello};
 use crate::session::event::{RunId, WorkerReport, WorkerState};
 use crate::worker::connection::{Ended, Launch, Worker};
 use crate::worker::environment::find_worker;
+use crate::worker::health::WorkersHealth;
 use crate::worker::host::Host;
+use crate::worker::pool::PoolRole;
 use crate::worker::pool::roster::Roster;
-use crate::worker::pool::{PoolHealth, PoolRole};
 
 mod pools;
 
@@ -51,8 +52,8 @@ pub(super) enum Order {
     Cancel(RunId),
     /// End those that did not end.
     Abandon(RunId),
-    /// Tell how the pools stand.
-    Health(oneshot::Sender<Vec<PoolHealth>>),
+    /// Tell how all workers stand.
+    Health(oneshot::Sender<WorkersHealth>),
     /// End all.
     Shutdown(oneshot::Sender<()>),
 }

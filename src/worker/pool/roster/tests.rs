@@ -161,6 +161,17 @@ fn a_worker_that_grew_too_big_is_recycled_after_its_jobs() {
     assert_eq!(pool.roster.health(|_| None).restarts, 1);
 }
 
+/// R123: so is one that is found too big between jobs, and one that still has a job after it.
+#[test]
+fn r123_a_worker_is_weighed_while_it_works() {
+    let mut pool = Pool::with(2, 1, 2);
+    pool.ask();
+    assert_eq!(words(pool.roster.measured(|_| Some(2048))), [""; 0]);
+    assert_eq!(words(pool.roster.measured(|_| Some(2049))), ["end 2"]);
+    assert_eq!(pool.roster.health(|_| None).workers[0].state, "retiring");
+    assert_eq!(words(pool.roster.returned(1, 1, None)), ["end 1"]);
+}
+
 /// R90: a worker that does not answer is not counted on; one comes in its place.
 #[test]
 fn a_silent_worker_is_passed_over() {

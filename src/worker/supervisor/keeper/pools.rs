@@ -9,10 +9,11 @@ use super::{Keeper, Member, Order};
 use crate::protocol::message::{Lane, Request, ToWorker};
 use crate::session::event::{RunId, WorkerState};
 use crate::worker::connection::{Ended, Worker};
+use crate::worker::health::{MemberHealth, WorkersHealth, resident_mb};
+use crate::worker::pool::PoolRole;
 use crate::worker::pool::roster::{Act, Roster, Wish};
-use crate::worker::pool::{PoolRole, resident_mb};
 use crate::worker::supervisor::lease::{Granted, cancelled};
-use crate::worker::supervisor::shutting_down;
+use crate::worker::supervisor::{Kernel, shutting_down};
 
 const ROLES: [PoolRole; 2] = [PoolRole::General, PoolRole::Optimizer];
 
@@ -107,11 +108,40 @@ impl Keeper {
                 }
             }
             Order::Health(reply) => {
-                let health = ROLES.map(|role| self.roster(role).health(resident_mb));
-                let _ = reply.send(health.into());
+                for role in ROLES {
+                    let acts = self.roster_mut(role).measured(resident_mb);
+                    self.act(role, acts).await;
+                }
+                let _ = reply.send(self.health());
             }
             // The keeper's loop carries these out.
             Order::Restart | Order::Shutdown(_) => {}
+        }
+    }
+
+    fn health(&self) -> WorkersHealth {
+        let own = [("kernel", &self.kernel), ("standby", &self.standby)];
+        let workers = own.into_iter().filter_map(|(role, member)| {
+            let Member { worker, ready } = member.as_ref()?;
+            Some(MemberHealth {
+                worker: worker.number(),
+                role,
+                pid: worker.pid(),
+                state: if ready.is_some() { "idle" } else { "starting" },
+                runs: Vec::new(),
+                rss_mb: resident_mb(worker.pid()).unwrap_or_default(),
+                memory_mb: self.options.kernel_memory_mb,
+            })
+        });
+        WorkersHealth {
+            workers: workers.collect(),
+            kernel_down: match &*self.publish.borrow() {
+                Kernel::Down(error) => error.message.clone(),
+                Kernel::Starting | Kernel::Ready(..) => String::new(),
+            },
+            pools: ROLES
+                .map(|role| self.roster(role).health(resident_mb))
+                .into(),
         }
     }
 
