@@ -28,6 +28,8 @@ mod sandbox;
 mod scan;
 #[path = "python/spans.rs"]
 mod spans;
+#[path = "python/warden.rs"]
+mod warden;
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -85,6 +87,7 @@ pub fn run() -> ExitCode {
 
 fn serve(arguments: Arguments) -> Result<i32, String> {
     let socket = process::settle(arguments.parent)?;
+    warden::post(arguments.parent);
     let (hello, decoder) = reader::greet(&socket, &arguments.python)?;
     embed::check(&arguments.python)?;
     let package = package::place()?;

@@ -36,6 +36,11 @@ fn operations_in_the_readme_are_those_of_the_table() {
     check_section("operations", &table);
 }
 
+#[test]
+fn settings_in_the_readme_are_those_of_the_table() {
+    check_section("settings", &dspex_tui::config::readme_table());
+}
+
 /// R136: every key is listed, from the one table the screen reads.
 #[test]
 fn keys_in_the_readme_are_those_of_the_table() {

@@ -196,6 +196,7 @@ impl Host for CoreHost {
             };
             self.note(Level::Error, text, &hint);
         }
+        self.announce(&report);
         self.journal
             .append(Scope::NONE, EventBody::WorkerChanged { worker: report });
     }
@@ -243,6 +244,34 @@ impl Host for CoreHost {
 }
 
 impl CoreHost {
+    /// R90: what happens to a worker unasked is said, and what becomes of it.
+    fn announce(&self, report: &WorkerReport) {
+        let WorkerReport { worker, role, .. } = report;
+        let detail = &report.detail;
+        let pooled = matches!(role.as_str(), "pool" | "optimizer");
+        let fresh = "a fresh one takes its place; `:health` shows them all";
+        match report.state {
+            WorkerState::Died if pooled => {
+                let text = format!("worker {worker} ({role}) died: {detail}");
+                self.note(Level::Warning, text, fresh);
+            }
+            // Asked to end with the workbench, or by a person: nothing to say.
+            WorkerState::Stopped if pooled && !matches!(detail.as_str(), "" | "restarted") => {
+                let text = format!("worker {worker} ({role}) was replaced: {detail}");
+                self.note(Level::Warning, text, fresh);
+            }
+            WorkerState::Busy if role == "kernel" => {
+                let text = format!("the kernel {detail}");
+                self.note(Level::Warning, text, "`:restart` starts a fresh one");
+            }
+            WorkerState::Busy => {
+                let text = format!("worker {worker} ({role}) {detail}");
+                self.note(Level::Warning, text, "");
+            }
+            _ => {}
+        }
+    }
+
     /// One event a run, so that each event has the run it belongs to.
     fn append_spans(&self, items: Vec<SpanItem>) {
         let mut of_run: Vec<SpanItem> = Vec::with_capacity(items.len());

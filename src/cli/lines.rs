@@ -32,7 +32,7 @@ async fn start_repl(common: &Common) -> Result<Core, OperationError> {
     options.interactive = repl::is_interactive();
     options.standby = options.interactive;
     if options.interactive {
-        options.pools = pools(common, PoolsOptions::usual());
+        options.pools = pools(common, PoolsOptions::usual())?;
     }
     options.demo = true;
     if options.session == SessionChoice::Ephemeral {

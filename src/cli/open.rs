@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::{Cassette, Cli, Command, Common, DoctorArgs, exec, gateway, lines, replay, sessions};
 use crate::app::{Core, CoreOptions, SessionChoice};
 use crate::bench;
+use crate::config::Settings;
 use crate::gateway::{CassetteMode, Fault, GatewayOptions};
 use crate::monitor::Monitor;
 use crate::protocol::error::OperationError;
@@ -55,7 +56,10 @@ async fn screen(common: &Common, replay: Option<std::path::PathBuf>) -> ExitCode
     };
     options.interactive = true;
     options.standby = true;
-    options.pools = pools(common, PoolsOptions::usual());
+    options.pools = match pools(common, PoolsOptions::usual()) {
+        Ok(pools) => pools,
+        Err(error) => return complain_about(&error, 2),
+    };
     options.demo = true;
     if replay.is_some() {
         options.session = SessionChoice::Ephemeral;
@@ -85,7 +89,7 @@ async fn screen(common: &Common, replay: Option<std::path::PathBuf>) -> ExitCode
 /// The core's options as the common arguments set them.
 ///
 /// # Errors
-/// A fault or cassette mode that is not one.
+/// A fault or cassette mode that is not one, a mistake in the settings file.
 pub(super) fn core_options(common: &Common) -> Result<CoreOptions, OperationError> {
     let mut options = CoreOptions::new(std::env::current_dir().unwrap_or_default());
     if let Some(deadline) = request_deadline() {
@@ -110,7 +114,10 @@ pub(super) fn core_options(common: &Common) -> Result<CoreOptions, OperationErro
         .collect::<Result<_, _>>()?;
     // One answer or a script is all that is wanted: no worker but the kernel,
     // unless more are asked for.
-    options.pools = pools(common, PoolsOptions::none());
+    options.pools = pools(common, PoolsOptions::none())?;
+    if let Some(mb) = Settings::load()?.kernel_memory_mb() {
+        options.kernel_memory_mb = mb;
+    }
     options.session = match (&common.session, &common.new) {
         (Some(id), _) => SessionChoice::Open(id.clone()),
         (None, Some(name)) => SessionChoice::New(Some(name.clone())),
@@ -135,8 +142,15 @@ pub(super) async fn monitor(
     Ok(Some(monitor))
 }
 
-/// The pools as the common arguments change them.
-pub(super) fn pools(common: &Common, mut pools: PoolsOptions) -> PoolsOptions {
+/// The pools as the settings file and then the common arguments change them.
+///
+/// # Errors
+/// The file has a mistake.
+pub(super) fn pools(
+    common: &Common,
+    mut pools: PoolsOptions,
+) -> Result<PoolsOptions, OperationError> {
+    Settings::load()?.apply(&mut pools);
     if let Some(workers) = common.workers {
         pools.general.size = workers.into();
     }
@@ -147,7 +161,7 @@ pub(super) fn pools(common: &Common, mut pools: PoolsOptions) -> PoolsOptions {
         pools.general.memory_mb = memory;
         pools.optimizer.memory_mb = memory;
     }
-    pools
+    Ok(pools)
 }
 
 async fn doctor(args: DoctorArgs, common: &Common) -> ExitCode {

@@ -78,6 +78,7 @@ pub struct Worker {
     shared: Arc<Shared>,
     signaller: Signaller,
     stage: watch::Receiver<Stage>,
+    stopped: watch::Receiver<bool>,
 }
 
 /// What a worker's handle and its task share.
@@ -131,6 +132,7 @@ impl Worker {
             shared: Arc::new(Shared::default()),
             signaller: process.signaller.clone(),
             stage,
+            stopped: process.stopped.clone(),
         };
         worker.say(ToWorker::Hello(ParentHello {
             protocol: VERSION,
@@ -170,6 +172,11 @@ impl Worker {
             Ok(Stage::Ended(ended)) => Err(ended.error.clone()),
             Ok(Stage::Starting) | Err(_) => Err(OperationError::internal("the worker was lost")),
         }
+    }
+
+    /// Whether a signal has stopped it, now and from now on.
+    pub(super) fn stopped(&self) -> watch::Receiver<bool> {
+        self.stopped.clone()
     }
 
     /// Whether it has ended.

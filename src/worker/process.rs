@@ -12,9 +12,9 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use nix::sys::signal::{Signal, kill, killpg};
-use nix::sys::wait::{Id, WaitPidFlag, waitid};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use crate::protocol::error::OperationError;
 
@@ -45,6 +45,8 @@ pub(super) struct Process {
     pub(super) stdout: OwnedFd,
     /// The reading end of its descriptor 2.
     pub(super) stderr: OwnedFd,
+    /// Whether a signal stopped it (SIGSTOP) and none has let it go on.
+    pub(super) stopped: watch::Receiver<bool>,
     /// How it ended, once it has been reaped.
     pub(super) ended: oneshot::Receiver<Death>,
 }
@@ -151,6 +153,7 @@ fn live_and_reap(
     let pid = Pid::from_raw(child.id().cast_signed());
     let alive = Arc::new(Mutex::new(Some(pid)));
     let (ended, ended_rx) = oneshot::channel();
+    let (stopped, stopped_rx) = watch::channel(false);
     let pipes = child.stdout.take().zip(child.stderr.take());
     let Some((stdout, stderr)) = pipes else {
         let _ = started.send(Err(std::io::Error::other("its pipes are missing")));
@@ -163,6 +166,7 @@ fn live_and_reap(
         signaller: Signaller(Arc::clone(&alive)),
         stdout: stdout.into(),
         stderr: stderr.into(),
+        stopped: stopped_rx,
         ended: ended_rx,
     };
     if started.send(Ok(process)).is_err() {
@@ -170,10 +174,7 @@ fn live_and_reap(
     }
     // What an earlier crash of the whole workbench left.
     super::scratch::sweep();
-    // Wait without reaping, so that the id stays taken until nobody can use it.
-    while let Err(nix::errno::Errno::EINTR) =
-        waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT)
-    {}
+    wait_for_end(pid, &stopped);
     // What it started and left behind goes with it.
     let _ = killpg(pid, Signal::SIGKILL);
     let mut alive = alive.lock().unwrap_or_else(PoisonError::into_inner);
@@ -185,6 +186,29 @@ fn live_and_reap(
         Ok(status) => Death::of(status),
         Err(error) => Death::lost(&error.to_string()),
     });
+}
+
+/// Waits without reaping, so that the id stays taken until nobody can use it; tells
+/// meanwhile when the process is stopped and when it goes on.
+fn wait_for_end(pid: Pid, stopped: &watch::Sender<bool>) {
+    let pauses = WaitPidFlag::WSTOPPED | WaitPidFlag::WCONTINUED;
+    loop {
+        match waitid(
+            Id::Pid(pid),
+            WaitPidFlag::WEXITED | pauses | WaitPidFlag::WNOWAIT,
+        ) {
+            Ok(WaitStatus::Stopped(..) | WaitStatus::Continued(_)) => {
+                // Taken, or it would be told for ever.
+                match waitid(Id::Pid(pid), pauses | WaitPidFlag::WNOHANG) {
+                    Ok(WaitStatus::Stopped(..)) => drop(stopped.send_replace(true)),
+                    Ok(WaitStatus::Continued(_)) => drop(stopped.send_replace(false)),
+                    _ => {}
+                }
+            }
+            Err(nix::errno::Errno::EINTR) => {}
+            _ => return,
+        }
+    }
 }
 
 fn cannot_start(binary: &Path, reason: &str) -> OperationError {

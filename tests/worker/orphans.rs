@@ -129,9 +129,23 @@ fn r54_a_worker_survives_garbage() {
 /// the pipe they all hold ends.
 #[test]
 fn no_process_outlives_a_killed_workbench() {
+    end_workbench_with("echo grandchild", "ctypes.PyDLL(None).sleep(600)");
+}
+
+/// R94: also a worker that is stopped and hears nothing.
+#[test]
+fn r94_no_stopped_worker_outlives_a_killed_workbench() {
+    let once_it_is_stopped =
+        "until grep -q '^State:.T' /proc/$PPID/status; do sleep 0.01; done; echo grandchild";
+    let stop = "import os, signal; os.kill(os.getpid(), signal.SIGSTOP)";
+    end_workbench_with(once_it_is_stopped, stop);
+}
+
+/// Kills a workbench whose worker started a child that says so, and then did `last`.
+fn end_workbench_with(child: &str, last: &str) {
     let script = r#"
 import json, os, socket, struct, subprocess, sys
-worker, python, stand_in = sys.argv[1:]
+worker, python, stand_in, child_does, last = sys.argv[1:]
 ours, theirs = socket.socketpair()
 env = dict(os.environ, DSPEX_PYTHON_DIR=stand_in)
 child = subprocess.Popen([worker, "--serve", python, str(os.getpid())], stdin=theirs, env=env)
@@ -140,7 +154,7 @@ def say(id, type, payload):
     text = json.dumps({"id": id, "type": type, "payload": payload, "timestamp": 0, "metadata": {"source": "workbench", "version": 1}}).encode()
     ours.sendall(struct.pack(">I", len(text)) + text)
 say(0, "hello", {"protocol": 1, "app": "0", "worker": 1, "interactive": False, "features": []})
-source = "import subprocess\nsubprocess.Popen(['sh', '-c', 'echo grandchild; sleep 600'])\nimport ctypes\nctypes.PyDLL(None).sleep(600)"
+source = f"import subprocess, ctypes\nsubprocess.Popen(['sh', '-c', {child_does + '; sleep 600'!r}])\n" + last
 say(1, "request", {"operation": "run_cell", "lane": "main", "arguments": {"source": source}, "run": 1, "cell": 1})
 child.wait()
 "#;
@@ -151,6 +165,7 @@ child.wait()
         .arg(support::worker())
         .arg(&python)
         .arg(support::project().join("tests/worker/stand_in"))
+        .args([child, last])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()

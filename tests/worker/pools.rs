@@ -120,7 +120,7 @@ async fn r88_a_cancelled_job_that_does_not_end_is_ended() {
     bench.supervisor.shutdown().await;
 }
 
-/// R90: a stopped worker is told as silent, killed, and replaced; what waits is done.
+/// R90: a worker that hangs is told as silent, killed, and replaced; what waits is done.
 #[tokio::test]
 async fn r90_a_worker_that_does_not_answer_is_replaced() {
     let mut options = pooled(1);
@@ -135,14 +135,42 @@ async fn r90_a_worker_that_does_not_answer_is_replaced() {
         let lease = supervisor.check_out(wanted(2)).await.unwrap();
         lease.request(job(2, "result = 'done'")).await
     });
-    let source =
-        "import os, signal\nos.kill(os.getpid(), signal.SIGSTOP)\nimport time; time.sleep(60)";
+    // It keeps Python's lock, so that nothing else of it runs.
+    let source = "import ctypes; ctypes.PyDLL(None).sleep(60)";
     let error = lease.request(job(1, source)).await.unwrap_err();
     assert_eq!(error.kind, "process_crashed");
     drop(lease);
     let silent = bench.pool_changed(WorkerState::Busy).await;
     assert!(silent.detail.contains("does not answer"), "{silent:?}");
     assert_eq!(queued.await.unwrap().unwrap()["value"], "done");
+    bench.supervisor.shutdown().await;
+}
+
+/// R90: a worker that is stopped while it has nothing to do is found without being
+/// asked, passed over, killed and replaced; the next job is done by another.
+#[tokio::test]
+async fn r90_a_worker_stopped_while_idle_is_replaced() {
+    let mut options = pooled(1);
+    options.pools.unresponsive_after = Duration::from_millis(300);
+    let mut bench = Bench::start(options);
+    let lease = bench.lease(1).await;
+    let number = lease.worker();
+    drop(lease);
+    let pid = bench.supervisor.health().await.pools[0].workers[0].pid;
+    let pid = nix::unistd::Pid::from_raw(pid.cast_signed());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGSTOP).unwrap();
+    let stopped = bench.pool_changed(WorkerState::Busy).await;
+    assert!(
+        stopped.detail.contains("stopped by a signal"),
+        "{stopped:?}"
+    );
+    let next = bench.lease(2).await;
+    assert!(next.worker() > number, "the stopped one got a job");
+    let answer = next.request(job(2, "result = 'done'")).await.unwrap();
+    assert_eq!(answer["value"], "done");
+    let replaced = bench.pool_changed(WorkerState::Stopped).await;
+    assert_eq!(replaced.worker, number);
+    assert!(replaced.detail.contains("killed"), "{replaced:?}");
     bench.supervisor.shutdown().await;
 }
 

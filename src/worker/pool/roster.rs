@@ -348,6 +348,12 @@ impl<W: Clone> Roster<W> {
         found.map(|m| m.worker.clone())
     }
 
+    /// Whether a member does not answer.
+    pub(in crate::worker) fn is_silent(&self, number: u32) -> bool {
+        let found = self.members.iter().find(|m| m.number == number);
+        found.is_some_and(|m| m.silent)
+    }
+
     /// Why a member gets no further jobs.
     pub(in crate::worker) fn retiring(&self, number: u32) -> Option<String> {
         let found = self.members.iter().find(|m| m.number == number);

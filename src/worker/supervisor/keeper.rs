@@ -24,6 +24,9 @@ use crate::worker::pool::roster::Roster;
 
 mod pools;
 
+/// Said of a worker that a signal stopped.
+const STOPPED: &str = "was stopped by a signal";
+
 /// How long a worker asked to end may take before it is made to.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
 
@@ -62,6 +65,8 @@ pub(super) enum Order {
 pub(super) enum News {
     Ready(u32, Arc<(WorkerHello, Ready)>),
     Ended(u32, Arc<Ended>),
+    /// A signal stopped it, or let it go on.
+    Stopped(u32, bool),
 }
 
 struct Member {
@@ -146,6 +151,7 @@ impl Keeper {
                 Some(news) = news.recv() => match news {
                     News::Ready(number, ready) => self.got_ready(number, ready).await,
                     News::Ended(number, ended) => self.ended(number, &ended).await,
+                    News::Stopped(number, stopped) => self.stopped(number, stopped).await,
                 },
                 // Armed only while a job waits for a busy pool.
                 () = tokio::time::sleep_until(deadline.unwrap_or_else(Instant::now).into()),
@@ -206,6 +212,13 @@ impl Keeper {
     }
 
     fn watch(&self, worker: Worker) {
+        let (news, number, mut stopped) = (self.news.clone(), worker.number(), worker.stopped());
+        tokio::spawn(async move {
+            // Ends with the worker: nobody is left to tell it.
+            while stopped.changed().await.is_ok() {
+                let _ = news.send(News::Stopped(number, *stopped.borrow_and_update()));
+            }
+        });
         let news = self.news.clone();
         tokio::spawn(async move {
             let number = worker.number();
@@ -305,6 +318,31 @@ impl Keeper {
             }
             (false, false) => self.start_standby().await,
         }
+    }
+
+    /// A stopped worker carries nothing out and cannot say so. The standby is
+    /// replaced at once, a worker of a pool if it stays so; of the kernel it is
+    /// told, for only its user ends a kernel.
+    async fn stopped(&mut self, number: u32, stopped: bool) {
+        if let Some(role) = self.role_of(number) {
+            return self.member_stopped(role, number, stopped).await;
+        }
+        if let Some(member) = is(&mut self.standby, number) {
+            member.worker.kill();
+        }
+        let Some(member) = is(&mut self.kernel, number) else {
+            return;
+        };
+        let worker = member.worker.clone();
+        let (state, detail) = if stopped {
+            (
+                WorkerState::Busy,
+                format!("{STOPPED}; `kill -CONT {}` lets it go on", worker.pid()),
+            )
+        } else {
+            (WorkerState::Ready, String::new())
+        };
+        self.report(&worker, "kernel", state, &detail);
     }
 
     async fn restart(&mut self) {

@@ -5,7 +5,7 @@ use std::time::Instant;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use super::{Keeper, Member, Order};
+use super::{Keeper, Member, Order, STOPPED};
 use crate::protocol::message::{Lane, Request, ToWorker};
 use crate::session::event::{RunId, WorkerState};
 use crate::worker::connection::{Ended, Worker};
@@ -72,7 +72,8 @@ impl Keeper {
                 self.act(role, acts).await;
             }
             Order::Silent(role, number, silent) => {
-                if let Some(worker) = self.roster(role).worker(number) {
+                let news = self.roster(role).is_silent(number) != silent;
+                if let Some(worker) = self.roster(role).worker(number).filter(|_| news) {
                     let (state, detail) = if silent {
                         (
                             WorkerState::Busy,
@@ -199,6 +200,33 @@ impl Keeper {
             self.enlist(role, worker);
         }
         let acts = self.roster_mut(role).ready(number);
+        self.act(role, acts).await;
+    }
+
+    /// A worker that a signal stopped gets no jobs, and is killed if it stays so.
+    pub(super) async fn member_stopped(&mut self, role: PoolRole, number: u32, stopped: bool) {
+        let Some(worker) = self.roster(role).worker(number) else {
+            return;
+        };
+        let patience = self.options.pools.unresponsive_after;
+        if stopped {
+            let detail = format!("{STOPPED}; it gets no further jobs");
+            self.report(&worker, role.name(), WorkerState::Busy, &detail);
+            let orders = self.orders.clone();
+            tokio::spawn(async move {
+                let mut stopped = worker.stopped();
+                let goes_on = stopped.wait_for(|stopped| !stopped);
+                if tokio::time::timeout(patience, goes_on).await.is_err()
+                    && let Some(orders) = orders.upgrade()
+                {
+                    let why = format!("killed: it {STOPPED} {} s ago", patience.as_secs());
+                    let _ = orders.send(Order::Kill(role, number, why));
+                }
+            });
+        } else {
+            self.report(&worker, role.name(), WorkerState::Ready, "goes on");
+        }
+        let acts = self.roster_mut(role).silent(number, stopped);
         self.act(role, acts).await;
     }
 
