@@ -36,11 +36,11 @@ pub(super) async fn run(cli: Cli) -> ExitCode {
             }
         }
         Some(Command::Replay(args)) => match replay::open(&args.target, &cli.common) {
-            Ok(reader) => screen(&cli.common, Some(reader.dir().to_path_buf())).await,
+            Ok(reader) => Box::pin(screen(&cli.common, Some(reader.dir().to_path_buf()))).await,
             Err(error) => complain_about(&error, 1),
         },
         Some(Command::Repl(args)) => Box::pin(lines::repl(args, &cli.common)).await,
-        None => screen(&cli.common, None).await,
+        None => Box::pin(screen(&cli.common, None)).await,
     }
 }
 
