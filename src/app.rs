@@ -13,6 +13,7 @@ pub mod health;
 mod hold;
 mod host;
 mod jobs;
+mod lms;
 mod options;
 mod outcome;
 pub mod present;

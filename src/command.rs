@@ -20,8 +20,8 @@ use serde_json::{Map, Value};
 use crate::protocol::error::{OperationError, near_matches};
 
 pub use bind::Bound;
-pub use complete::{Candidate, complete};
-pub use context::{Context, ProgramNames};
+pub use complete::{Candidate, complete, models_wanted};
+pub use context::{Context, PROVIDERS, ProgramNames};
 pub use help::{PaletteEntry, help_text, palette_entries, readme_table, usage};
 pub use local::Local;
 pub(crate) use local::duration;
@@ -132,6 +132,8 @@ pub enum Completer {
     Lm,
     /// LM providers.
     Provider,
+    /// LM profiles of the session, and providers.
+    LmOrProvider,
     /// Programs of the session.
     Program,
     /// Programs of the session and DSPy's modules.

@@ -30,6 +30,7 @@ pub mod door;
 pub mod faults;
 pub mod keys;
 pub mod limits;
+pub mod listing;
 pub mod local;
 pub mod profiles;
 pub mod provider;
@@ -48,6 +49,7 @@ pub use cassette::CassetteMode;
 pub use door::{Door, DoorOptions, run_gateway};
 pub use faults::Fault;
 pub use keys::harden;
+pub use listing::Offered;
 pub use local::LocalLm;
 pub use watch::TokenDelta;
 
@@ -223,13 +225,15 @@ impl Gateway {
         if let Some(timeout) = profile.timeout {
             params.insert("timeout".to_owned(), Value::from(timeout));
         }
-        if profiles::provider_of(profile).name != "demo" {
+        let provider = profiles::provider_of(profile);
+        if provider.name != "demo" && !provider.direct {
             params.insert("api_key".to_owned(), Value::from(entry.token.as_str()));
         }
         Some(LmSpec {
             profile: profile.name.clone(),
             model: profile.model.clone(),
             params,
+            direct: provider.direct,
         })
     }
 
@@ -289,6 +293,15 @@ impl Gateway {
     /// LM servers that answer on this machine's usual ports, and on these.
     pub async fn find_local(&self, ports: &[u16]) -> Vec<LocalLm> {
         local::find(&self.inner.upstream, ports).await
+    }
+
+    /// The models that the server of this profile offers. The profile need not be in
+    /// use; its key goes to its own base URL only.
+    ///
+    /// # Errors
+    /// `models_not_listed`, `lm_auth` or `list_failed`, with what to do.
+    pub async fn list_models(&self, profile: &LmProfile) -> Result<Offered, OperationError> {
+        listing::ask(&self.inner.upstream, &self.inner.keys, profile).await
     }
 
     /// Posts to a server that is no LM server, such as a collector of traces: nothing
@@ -381,6 +394,9 @@ impl Inner {
                 return Arc::new(Err(Failed::new(TransportFailure::Protocol, sentence)));
             }
         };
+        if call.is_told() {
+            return self.told(&call);
+        }
         tokio::select! {
             biased;
             () = run.cancelled() => {
@@ -461,6 +477,19 @@ impl Inner {
             profile: String::new(),
             stored: Some(stored),
         })
+    }
+
+    /// Records a call that a worker made past the gateway, as the worker tells it.
+    fn told(&self, call: &Call) -> Arc<Outcome> {
+        let profile = self.router.with_model(&call.model);
+        let profile = profile.map_or_else(String::new, |entry| entry.profile.name.clone());
+        let exchange = record::told(call, profile, &self.journal, &self.vault);
+        self.budget.add(call.request.run, &exchange);
+        record::append(call, exchange, &self.journal);
+        Arc::new(Ok(Reply {
+            status: 204,
+            ..Reply::default()
+        }))
     }
 
     /// Records how a call ended; the answer may leave only after this.

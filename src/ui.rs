@@ -21,6 +21,7 @@ mod lm;
 mod look;
 mod markdown;
 mod messages;
+mod metrics;
 mod modules;
 mod notebook;
 mod optimise;

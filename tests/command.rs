@@ -3,7 +3,7 @@
 
 use dspex_tui::command::{
     Context, Local, Parsed, ProgramNames, ScreenAction, ScreenName, TABLE, complete, help_text,
-    palette_entries, parse, readme_table,
+    models_wanted, palette_entries, parse, readme_table,
 };
 use dspex_tui::operation;
 use dspex_tui::session::event::{KeySource, LmProfile};
@@ -35,6 +35,7 @@ fn context() -> Context {
         functions: vec!["my_metric".into()],
         runs: vec![3, 2, 1],
         sessions: vec!["triage".into()],
+        models: Vec::new(),
     }
 }
 
@@ -294,9 +295,43 @@ fn completion_knows_what_may_follow() {
     assert!(offered.contains(&"temperature=".to_owned()), "{offered:?}");
     assert_eq!(texts(":exec execute_m"), ["execute_module"]);
     assert_eq!(texts(":theme l"), ["light"]);
+    assert_eq!(texts(":lm models azu"), ["azure"]);
     assert!(texts(":nonsense x").is_empty());
     let found = complete(":lm use d", 9, &context());
     assert_eq!(found.first().map(|candidate| candidate.start), Some(8));
+}
+
+/// R8: where a model is to be named, the line says whose models to ask for, and what the
+/// server offers can be chosen.
+#[test]
+fn models_are_asked_of_the_server_on_the_line() {
+    let wanted = |line: &str| {
+        let wanted = models_wanted(line, line.len(), &context());
+        wanted.map(|wanted| Value::Object(wanted).to_string())
+    };
+    let of = |line: &str| wanted(line).unwrap_or_default();
+    assert_eq!(of(":lm add openai model="), r#"{"provider":"openai"}"#);
+    assert_eq!(
+        of("lm add local port=8000 temperature=1 model=qw"),
+        r#"{"provider":"local","port":8000}"#
+    );
+    assert_eq!(of(":lm edit demo model=x"), r#"{"profile":"demo"}"#);
+    assert_eq!(of(":set model="), r#"{"profile":"demo"}"#);
+    for line in [
+        ":lm add openai",
+        ":lm add openai model=x ",
+        ":lm add model=",
+        ":run qa model=",
+    ] {
+        assert_eq!(wanted(line), None, "{line}");
+    }
+    let mut context = context();
+    context.models = vec!["gpt-4o".into(), "gpt-4o-mini".into(), "o3".into()];
+    let line = ":lm add openai model=gpt";
+    let found = complete(line, line.len(), &context);
+    let texts: Vec<&str> = found.iter().map(|it| it.text.as_str()).collect();
+    assert_eq!(texts, ["gpt-4o", "gpt-4o-mini"]);
+    assert_eq!(found[0].start, line.len() - 3);
 }
 
 proptest::proptest! {

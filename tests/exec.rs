@@ -57,6 +57,69 @@ fn local_servers_are_found() {
     assert_eq!(wrong["error"]["type"], "invalid_arguments");
 }
 
+/// R1, R7, R8: the models of a server, by its profile or by where it is; who is not
+/// known, and what cannot be meant, is said.
+#[test]
+fn a_server_s_models_are_listed() {
+    let server = StubLm::start(|_, received| match received.path.as_str() {
+        "/v1/models" => {
+            let list = json!({"object": "list", "data": [{"id": "qwen"}, {"id": "llama"}]});
+            Scripted::Whole(200, Vec::new(), list.to_string())
+        }
+        _ => Scripted::error(404, "no such page"),
+    });
+    let port = server.port();
+    let home = Home::new();
+    let asked = [
+        json!({"port": port}),
+        json!({"provider": "local", "api_base": server.base()}),
+        json!({"profile": "mine"}),
+        json!({}),
+        json!({"profile": "mine", "port": port}),
+        json!({"profile": "min"}),
+        json!({"provider": "opnai"}),
+    ];
+    let profile = json!({"name": "mine", "provider": "local", "model": "qwen", "port": port});
+    let mut lines = vec![json!({"operation": "configure_lm", "arguments": profile}).to_string()];
+    let asked = asked
+        .iter()
+        .map(|it| json!({"operation": "list_models", "arguments": it}).to_string());
+    lines.extend(asked);
+    let told = home.dspex_with_input(&["exec", "--jsonl"], &lines.join("\n"));
+    let answers: Vec<Value> = told
+        .stdout
+        .lines()
+        .skip(1)
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    for answer in &answers[..4] {
+        assert_eq!(
+            answer["result"]["models"],
+            json!(["llama", "qwen"]),
+            "{answer}"
+        );
+        assert_eq!(answer["result"]["provider"], "local");
+    }
+    let kinds: Vec<&str> = answers[4..]
+        .iter()
+        .map(|it| it["error"]["type"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        kinds,
+        ["invalid_argument", "unknown_lm", "unknown_provider"]
+    );
+    assert_eq!(answers[5]["error"]["recovery"]["near"][0], "mine");
+    let none = home.dspex(&["exec", "list_models"]).json();
+    assert_eq!(none["error"]["type"], "missing_argument", "{none}");
+    let line = format!(":lm models local port={port}\n");
+    let shown = home.dspex_with_input(&["repl"], &line);
+    assert!(
+        shown.stdout.contains(":lm add local model=…"),
+        "{}",
+        shown.stdout
+    );
+}
+
 /// A deleted cell comes back with its place, also after the session was closed;
 /// two sessions are compared by their cells.
 #[test]

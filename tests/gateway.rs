@@ -13,10 +13,13 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use crate::support::stub_lm::{Scripted, StubLm};
 
 mod cassette;
+#[cfg(feature = "worker")]
+mod direct;
 mod door;
 mod faults;
 mod hold;
 mod keys;
+mod listing;
 mod stream;
 #[cfg(feature = "worker")]
 mod wire;

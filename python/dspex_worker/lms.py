@@ -41,7 +41,8 @@ def make(spec: dict[str, Any]) -> Any:
         raise errors.Refusal("invalid_argument", "the LM profile names no model")
     params = dict(spec.get("params") or {})
     provider = model.partition("/")[0]
-    if "api_key" not in params and not os.environ.get(f"{provider.upper()}_API_KEY"):
+    direct = bool(spec.get("direct"))
+    if not direct and "api_key" not in params and not os.environ.get(f"{provider.upper()}_API_KEY"):
         # The real key is put in by the workbench; DSPy only insists that there is one.
         params["api_key"] = "dspex-managed"
     try:

@@ -10,13 +10,14 @@ import functools
 import inspect
 import itertools
 import sys
+import time
 import types
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import _dspex
 
-from . import recording, scope, serialize
+from . import direct, recording, scope, serialize
 from .errors import one_line
 from .sandbox.account import CodeRun
 
@@ -31,15 +32,31 @@ class Call(NamedTuple):
     model: str
     cache: bool
     rollout_id: int | None
+    began: float
 
 
 _lm_calls: dict[str, Call] = {}
+_passed: set[str] = set()
 _lm_counts: dict[int, int] = {}
 
 
 def lm_call(span: str | None) -> Call | None:
     """The LM call of a span, while it runs."""
     return None if span is None else _lm_calls.get(span)
+
+
+def ended(span: str) -> Call | None:
+    """Forget an LM call; answers it when none of its requests went through a door."""
+    call = _lm_calls.pop(span, None)
+    if span in _passed:
+        _passed.discard(span)
+        return None
+    return call
+
+
+def passed(span: str) -> None:
+    """A request of this LM call went through a door."""
+    _passed.add(span)
 
 
 def lm_count(run: int | None) -> int:
@@ -103,7 +120,11 @@ def _make_wrapper(active: Any, get_start: Any, get_end: Any) -> Callable[[Any], 
             cache = bool(kwargs.get("cache", getattr(instance, "cache", True)))
             _lm_counts[run or 0] = _lm_counts.get(run or 0, 0) + 1
             _lm_calls[span] = Call(
-                parent, name, cache, rollout if isinstance(rollout, int) else None
+                parent,
+                name,
+                cache,
+                rollout if isinstance(rollout, int) else None,
+                time.perf_counter(),
             )
         span_start(span, parent, run, kind, name, inputs)
         users = settings.get("callbacks", []) + getattr(instance, "callbacks", [])
@@ -111,18 +132,20 @@ def _make_wrapper(active: Any, get_start: Any, get_end: Any) -> Callable[[Any], 
             try:
                 _tell_start(users, get_start, fn, instance, span, args, kwargs)
             except BaseException as error:
-                _lm_calls.pop(span, None)
+                ended(span)
                 span_end(span, None, one_line(error))
                 raise
-        return span, kind, users, parent
+        return span, kind, users, parent, (args, kwargs) if kind == "lm" else None
 
     def finish(
         fn: Any, instance: Any, begun: tuple[Any, ...], result: Any, error: BaseException | None
     ) -> None:
-        span, kind, users, parent = begun
+        span, kind, users, parent, asked = begun
         active.set(parent)
         if kind == "lm":
-            _lm_calls.pop(span, None)
+            call = ended(span)
+            if call is not None and error is None:
+                direct.tell(span, call, instance, asked, result)
         outputs = None
         if error is None and kind in ("module", "tool", "evaluate"):
             outputs = serialize.dumps_flat(_small_outputs(result))

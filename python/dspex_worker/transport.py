@@ -74,6 +74,7 @@ def request(
         parent, cache, rollout_id, price = span, True, None, None
         span = None
     else:
+        trace.passed(span or "")
         parent, cache, rollout_id = call.parent, call.cache, call.rollout_id
         price = pricing.of(call.model)
     return LmRequest(

@@ -517,6 +517,14 @@ impl Core {
                     let _ = reply.send(Ok(json!({"servers": servers})));
                 });
             }
+            Effect::ListModels(profile, reply) => {
+                let gateway = owner.gateway.clone();
+                tokio::spawn(async move {
+                    let offered = gateway.list_models(&profile).await;
+                    let answer = offered.map(|offered| json!(offered));
+                    let _ = reply.send(gateway.hide_in_answer(answer));
+                });
+            }
             Effect::Health(health, reply) => {
                 let supervisor = owner.requests.running();
                 tokio::spawn(async move {

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::{OperationResult, telemetry};
 use crate::protocol::message::Request;
 use crate::session::audit::Fact;
-use crate::session::event::{CellId, Document, EventBody, ProgramDef, RunId, Scope};
+use crate::session::event::{CellId, Document, EventBody, LmProfile, ProgramDef, RunId, Scope};
 use crate::worker::{ApprovalReply, PoolRole};
 
 /// One thing to do.
@@ -54,6 +54,8 @@ pub enum Effect {
     CompareSessions([String; 2], oneshot::Sender<OperationResult>),
     /// Look for LM servers on this machine, on these ports too.
     FindLms(Vec<u16>, oneshot::Sender<OperationResult>),
+    /// Ask this profile's server for its models.
+    ListModels(Box<LmProfile>, oneshot::Sender<OperationResult>),
     /// Answer how workers are, adding it to this object.
     Health(Value, oneshot::Sender<OperationResult>),
     /// Do what a `:command` stands for; it comes back as `Message::CommandDone`.

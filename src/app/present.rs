@@ -5,7 +5,7 @@
 mod code;
 mod health;
 pub mod prediction;
-mod telemetry;
+pub mod telemetry;
 pub mod value;
 
 use serde_json::{Map, Value};
@@ -18,6 +18,9 @@ pub const PREDICTION: &str = "application/vnd.dspex.prediction+json";
 
 /// Columns of plain text where nobody knows the width of what shows it.
 pub const PAGE: usize = 100;
+
+/// Columns of a table that must fit the narrowest terminal.
+const NARROW: usize = 76;
 
 /// What a cell shows for this result.
 pub fn output(operation: &Operation, result: &Value) -> Output {
@@ -69,7 +72,7 @@ pub fn plain(operation: &str, result: &Value) -> String {
         "execute_code" => code::plain(result),
         "validate_inputs" => problems(result),
         "health_check" | "pools" => health::plain(result),
-        "metrics" => telemetry::metrics(result),
+        "metrics" => telemetry::metrics(result, NARROW).join("\n"),
         "audit" => telemetry::audit(result),
         "list_lms" => table(result.get("lms"), &["name", "model"]),
         "list_programs" => {
@@ -88,6 +91,7 @@ pub fn plain(operation: &str, result: &Value) -> String {
         "call_tool" => result.get("result").map(short).unwrap_or_default(),
         "list_sessions" => table(result.get("sessions"), &["id", "name", "cells", "calls"]),
         "find_local_lms" => servers(result),
+        "list_models" => models(result),
         "compare_sessions" => comparison(result),
         "show_dataset" => rows(result.get("rows")),
         "execute_program" | "execute_module" | "generate" => match result {
@@ -139,6 +143,24 @@ fn servers(result: &Value) -> String {
     if lines.is_empty() {
         return "no LM server answers on this machine's usual ports".to_owned();
     }
+    lines.join("\n")
+}
+
+/// A model a line, and how to use one.
+fn models(result: &Value) -> String {
+    let of = |key: &str| short(result.get(key).unwrap_or(&Value::Null));
+    let list = result.get("models").and_then(Value::as_array);
+    let mut lines: Vec<String> = list.into_iter().flatten().map(short).collect();
+    if lines.is_empty() {
+        return format!("{} offers no model", of("url"));
+    }
+    let many = if lines.len() == 1 { "model" } else { "models" };
+    lines.push(format!(
+        "{} {many} at {} · `:lm add {} model=…` makes a profile of one",
+        lines.len(),
+        of("url"),
+        of("provider")
+    ));
     lines.join("\n")
 }
 

@@ -6,8 +6,8 @@ use tokio::sync::oneshot;
 use super::effect::Effect;
 use super::state::{Message, Pending, State, Submission};
 use super::{
-    OperationResult, approvals, audit, command_cell, health, hold, outcome, resolve, telemetry,
-    tools,
+    OperationResult, approvals, audit, command_cell, health, hold, lms, outcome, resolve,
+    telemetry, tools,
 };
 use crate::gateway::demo::dataset;
 use crate::operation::{self, Operation, Route, check};
@@ -290,9 +290,6 @@ fn ask(
     }
 }
 
-/// Ports beside the usual ones that are asked for an LM server.
-const MOST_PORTS: usize = 32;
-
 fn by_core(
     state: &mut State,
     operation: &'static Operation,
@@ -333,21 +330,14 @@ fn by_core(
             vec![Effect::ExportOtlp(wanted, reply)]
         }
         "verify_audit" => vec![Effect::VerifyAudit(reply)],
-        "find_local_lms" => {
-            let ports = arguments.get("ports").and_then(Value::as_array);
-            let ports: Option<Vec<u16>> = ports
-                .into_iter()
-                .flatten()
-                .map(|port| u16::try_from(port.as_u64()?).ok().filter(|it| *it > 0))
-                .collect();
-            if let Some(ports) = ports.filter(|it| it.len() <= MOST_PORTS) {
-                vec![Effect::FindLms(ports, reply)]
-            } else {
-                let message = format!("ports are up to {MOST_PORTS} numbers of 1 to 65535");
-                let error = OperationError::invalid("invalid_arguments", message);
-                vec![fail(reply, error)]
-            }
-        }
+        "list_models" => match lms::asked(state, &arguments) {
+            Ok(profile) => vec![Effect::ListModels(Box::new(profile), reply)],
+            Err(error) => vec![fail(reply, error)],
+        },
+        "find_local_lms" => match lms::ports(&arguments) {
+            Ok(ports) => vec![Effect::FindLms(ports, reply)],
+            Err(error) => vec![fail(reply, error)],
+        },
         "command" => {
             let line = text(&arguments, "line").unwrap_or_default();
             command_cell::begin(state, &line, reply)
@@ -400,7 +390,7 @@ fn about_the_session(
     let session = &state.session;
     let name = text(arguments, "name").unwrap_or_default();
     match operation {
-        "configure_lm" => configure_lm(state, arguments),
+        "configure_lm" => lms::configure(state, arguments),
         "select_lm" => {
             let build = |arguments: &Map<String, Value>| state.build_profile(arguments);
             let profile = resolve::profile(session, &name, &build)?;
@@ -510,33 +500,6 @@ fn about_the_session(
     }
 }
 
-fn configure_lm(
-    state: &State,
-    arguments: &Map<String, Value>,
-) -> Result<(Vec<Effect>, Value), OperationError> {
-    let mut arguments = arguments.clone();
-    let select = arguments
-        .remove("select")
-        .and_then(|s| s.as_bool())
-        .unwrap_or(true);
-    let profile = state.build_profile(&arguments)?;
-    let provider = profile.model.split('/').next().unwrap_or_default();
-    let result = json!({
-        "status": "configured",
-        "name": profile.name,
-        "provider": provider,
-        "model": profile.model,
-    });
-    let mut effects = vec![append(EventBody::LmConfigured {
-        profile: profile.clone(),
-    })];
-    if select || state.session.lm.is_none() {
-        effects.push(append(EventBody::LmSelected { name: profile.name }));
-    }
-    effects.push(Effect::SyncProfiles);
-    Ok((effects, result))
-}
-
 fn interrupt(state: &State, arguments: &Map<String, Value>, reply: Reply) -> Vec<Effect> {
     let wanted = arguments.get("cell").and_then(Value::as_u64).map(CellId);
     match state.running_cell() {
@@ -634,14 +597,14 @@ fn shorten(text: &str, width: usize) -> String {
         .collect()
 }
 
-fn text(arguments: &Map<String, Value>, key: &str) -> Option<String> {
+pub(super) fn text(arguments: &Map<String, Value>, key: &str) -> Option<String> {
     arguments
         .get(key)
         .and_then(Value::as_str)
         .map(str::to_owned)
 }
 
-fn append(body: EventBody) -> Effect {
+pub(super) fn append(body: EventBody) -> Effect {
     Effect::Append(Scope::NONE, Box::new(body))
 }
 

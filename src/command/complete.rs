@@ -1,5 +1,7 @@
 //! Completion of a `:command` line.
 
+use serde_json::{Map, Value};
+
 use super::context::{LM_OPTIONS, METRICS, OPTIMIZERS, PROVIDERS};
 use super::{Argument, Command, Completer, Context, Shape, TABLE, named};
 use crate::operation::{self, modules};
@@ -31,6 +33,54 @@ pub fn complete(line: &str, cursor: usize, context: &Context) -> Vec<Candidate> 
     }
     found.dedup_by(|a, b| a.text == b.text && a.start == b.start);
     found
+}
+
+/// What to ask `list_models` for, where the cursor stands in the `model=` of a line
+/// about a profile. The answer belongs in [`Context::models`].
+pub fn models_wanted(line: &str, cursor: usize, context: &Context) -> Option<Map<String, Value>> {
+    let typed = line.get(..cursor)?;
+    let body = typed.trim_start().trim_start_matches(':').trim_start();
+    let (command, rest) = command_of(body)?;
+    let mut words = rest.split_whitespace().rev();
+    let at_model = !rest.ends_with(char::is_whitespace)
+        && words.next().is_some_and(|word| word.starts_with("model="));
+    if !at_model || !takes_models(command) {
+        return None;
+    }
+    let mut wanted = Map::new();
+    let words: Vec<&str> = rest.split_whitespace().collect();
+    let named = words.first().filter(|word| !word.contains('='));
+    match command.name {
+        "lm add" => {
+            wanted.insert("provider".to_owned(), (*named?).into());
+            for (name, value) in words.iter().filter_map(|word| word.split_once('=')) {
+                if name.starts_with("api_") || name == "port" {
+                    wanted.insert(name.to_owned(), value.into());
+                }
+            }
+            if let Some(port) = wanted.get("port").and_then(Value::as_str) {
+                let number: u64 = port.parse().ok()?;
+                wanted.insert("port".to_owned(), number.into());
+            }
+        }
+        "lm edit" => {
+            wanted.insert("profile".to_owned(), (*named?).into());
+        }
+        _ => {
+            wanted.insert("profile".to_owned(), context.lm.clone()?.into());
+        }
+    }
+    Some(wanted)
+}
+
+fn takes_models(command: &Command) -> bool {
+    let mut arguments = command.arguments.iter();
+    arguments.any(|argument| argument.completer == Completer::LmOption)
+}
+
+fn owned(list: &[String]) -> Vec<(String, String)> {
+    let list = list.iter();
+    list.map(|word| (word.clone(), String::new())).collect()
 }
 
 /// The command a line is certainly about, and the text after its name and a blank.
@@ -83,6 +133,9 @@ fn arguments(
             .arguments
             .iter()
             .find(|argument| argument.name == key);
+        if key == "model" && takes_models(command) {
+            return candidates(owned(&context.models), value, start + key.len() + 1);
+        }
         let completer = option.map_or_else(
             || of_module(command, before, key).unwrap_or(Completer::None),
             |option| option.completer,
@@ -219,11 +272,6 @@ fn values(completer: Completer, stem: &str, context: &Context) -> Vec<(String, S
             .map(|word| ((*word).to_owned(), String::new()))
             .collect()
     };
-    let owned = |list: &[String]| -> Vec<(String, String)> {
-        list.iter()
-            .map(|word| (word.clone(), String::new()))
-            .collect()
-    };
     let usable = || -> Vec<(String, String)> {
         let there = modules::all()
             .iter()
@@ -248,6 +296,11 @@ fn values(completer: Completer, stem: &str, context: &Context) -> Vec<(String, S
             list.map(|lm| (lm.name.clone(), lm.model.clone())).collect()
         }
         Completer::Provider => words(PROVIDERS),
+        Completer::LmOrProvider => {
+            let list = context.lms.iter();
+            let own = list.map(|lm| (lm.name.clone(), lm.model.clone())).collect();
+            [own, words(PROVIDERS)].concat()
+        }
         Completer::Program => programs(),
         Completer::Runnable => [programs(), usable()].concat(),
         Completer::Signature => {

@@ -16,7 +16,7 @@ pub(super) const METRICS: &[&str] = &[
 pub(super) const OPTIMIZERS: &[&str] = &["BootstrapFewShot"];
 
 /// Providers of LM profiles.
-pub(super) const PROVIDERS: &[&str] = &[
+pub const PROVIDERS: &[&str] = &[
     "demo",
     "openai",
     "anthropic",
@@ -27,6 +27,18 @@ pub(super) const PROVIDERS: &[&str] = &[
     "tgi",
     "llamacpp",
     "groq",
+    "azure",
+    "openrouter",
+    "deepseek",
+    "xai",
+    "mistral",
+    "together_ai",
+    "cohere",
+    "perplexity",
+    "zai",
+    "bedrock",
+    "vertex_ai",
+    "sagemaker_chat",
 ];
 
 /// Options of an LM profile and of `dspy.LM`.
@@ -70,6 +82,9 @@ pub struct Context {
     pub runs: Vec<u64>,
     /// Sessions on disk, when the front end has listed them.
     pub sessions: Vec<String>,
+    /// Models of the server on the line ([`super::models_wanted`]), when the front end
+    /// has asked for them.
+    pub models: Vec<String>,
 }
 
 /// The name of a program or signature, and its input fields with their types.
@@ -134,6 +149,7 @@ impl Context {
                 .collect(),
             runs: session.runs.keys().rev().map(|run| run.0).collect(),
             sessions: Vec::new(),
+            models: Vec::new(),
         }
     }
 

@@ -74,6 +74,16 @@ pub(super) fn lm_add(mut bound: Bound, _: &Context) -> Result<Parsed, OperationE
     Ok(Parsed::operation("configure_lm", bound.arguments))
 }
 
+/// A profile's name, else a provider's.
+pub(super) fn lm_models(mut bound: Bound, context: &Context) -> Result<Parsed, OperationError> {
+    if let Some(of) = bound.take_text("of") {
+        let known = context.lms.iter().any(|profile| profile.name == of);
+        let name = if known { "profile" } else { "provider" };
+        bound.arguments.insert(name.to_owned(), of.into());
+    }
+    Ok(Parsed::operation("list_models", bound.arguments))
+}
+
 pub(super) fn lm_edit(mut bound: Bound, context: &Context) -> Result<Parsed, OperationError> {
     let name = bound.take_text("name").unwrap_or_default();
     edited(bound, &name, context)

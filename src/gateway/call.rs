@@ -18,6 +18,10 @@ use crate::session::state::hex;
 /// Query parameters that hold keys.
 pub const KEY_PARAMETERS: [&str; 3] = ["key", "api_key", "api-key"];
 
+/// The scheme of a call that a worker made past the gateway and tells of afterwards;
+/// its body is `{model, request, response, latency_us, cost}`.
+const TOLD: &str = "direct";
+
 /// Response headers that are recorded.
 const KEPT_HEADERS: [&str; 8] = [
     "content-type",
@@ -59,7 +63,9 @@ impl Call {
     pub fn read(request: LmRequest) -> Result<Self, String> {
         let url = Url::parse(&request.url)
             .ok()
-            .filter(|url| matches!(url.scheme(), "http" | "https") && url.host_str().is_some())
+            .filter(|url| {
+                matches!(url.scheme(), "http" | "https" | TOLD) && url.host_str().is_some()
+            })
             .ok_or_else(|| "the request names no http URL".to_owned())?;
         let body = bytes_of(&request.body)?;
         let json: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
@@ -67,7 +73,7 @@ impl Call {
         let key = key(&destination, &body, &json, request.rollout_id);
         let model = match json.get("model").and_then(Value::as_str) {
             Some(model) => model.to_owned(),
-            None => model_in_path(url.path()).unwrap_or_default().to_owned(),
+            None => model_in_path(url.path()).unwrap_or_default(),
         };
         Ok(Self {
             url,
@@ -79,6 +85,11 @@ impl Call {
             request,
             started: Instant::now(),
         })
+    }
+
+    /// Whether it was made already, past the gateway, and is only to be recorded.
+    pub fn is_told(&self) -> bool {
+        self.url.scheme() == TOLD
     }
 
     /// The host asked for, lower case, without brackets.
@@ -210,10 +221,14 @@ fn without_keys(url: &Url) -> String {
     clean.into()
 }
 
-/// `…/models/NAME:generateContent`.
-fn model_in_path(path: &str) -> Option<&str> {
-    let (_, rest) = path.rsplit_once("/models/")?;
-    rest.split([':', '/']).next()
+/// `…/models/NAME:generateContent` of Gemini, `/model/NAME/converse` of Bedrock.
+fn model_in_path(path: &str) -> Option<String> {
+    if let Some((_, rest)) = path.rsplit_once("/models/") {
+        return rest.split([':', '/']).next().map(str::to_owned);
+    }
+    let name = path.strip_prefix("/model/")?.split('/').next()?;
+    // A Bedrock name has a colon, which DSPy escapes.
+    Some(name.replace("%3A", ":").replace("%3a", ":"))
 }
 
 fn text_of(message: &Value) -> String {

@@ -63,9 +63,15 @@ impl Keys {
             .filter(|(_, value)| !value.trim().is_empty())
             .map(|(name, value)| (name, Secret::new(value.trim())))
             .collect();
+        for provider in PROVIDERS.iter().filter(|provider| provider.direct) {
+            let secrets = provider.variables.iter();
+            for secret in secrets.filter_map(|name| environment.get(*name)) {
+                vault.learn(secret.expose());
+            }
+        }
         let managed = PROVIDERS
             .iter()
-            .filter(|provider| !provider.variables.is_empty())
+            .filter(|provider| !provider.variables.is_empty() && !provider.direct)
             .map(|provider| {
                 let key = provider
                     .variables

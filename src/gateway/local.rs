@@ -11,12 +11,13 @@ use reqwest::Url;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::listing::{of_ollama, of_openai};
 use super::sink::Sink;
 use super::upstream::{Outgoing, Upstream};
 
 /// How long one port may take.
 const PATIENCE: Duration = Duration::from_millis(500);
-/// Model names taken from one server.
+/// Models shown of one server.
 const MODELS: usize = 50;
 /// Where servers listen unless told otherwise.
 const USUAL: [(u16, &str); 7] = [
@@ -61,30 +62,21 @@ pub(super) async fn find(upstream: &Upstream, more: &[u16]) -> Vec<LocalLm> {
 async fn ask(upstream: &Upstream, port: u16, usual: &str) -> Option<LocalLm> {
     let base = format!("http://127.0.0.1:{port}");
     let began = std::time::Instant::now();
-    let of_ollama = async {
-        Some(ollama_models(
-            &get(upstream, &format!("{base}/api/tags")).await?,
-        ))
-    };
-    let of_openai = async {
-        Some(openai_models(
-            &get(upstream, &format!("{base}/v1/models")).await?,
-        ))
-    };
-    let (ollama, openai) = tokio::join!(of_ollama, of_openai);
+    let (tags, list) = (format!("{base}/api/tags"), format!("{base}/v1/models"));
+    let (tags, list) = tokio::join!(get(upstream, &tags), get(upstream, &list));
     let latency_ms = began.elapsed().as_secs_f64() * 1e3;
-    let found = |server: &str, provider, api_base, models| LocalLm {
+    let found = |server: &str, provider, api_base, models: Vec<String>| LocalLm {
         server: server.to_owned(),
         port,
         provider,
         api_base,
-        models,
+        models: models.into_iter().take(MODELS).collect(),
         latency_ms,
     };
-    if let Some(models) = ollama.flatten() {
-        return Some(found("Ollama", "ollama", base, models));
+    if let Some(models) = tags.as_ref().and_then(of_ollama) {
+        return Some(found("Ollama", "ollama", format!("{base}/v1"), models));
     }
-    let (owner, models) = openai.flatten()?;
+    let (owner, models) = openai_models(&list?)?;
     let server = match owner.as_str() {
         "vllm" => "vLLM",
         "llamacpp" => "llama.cpp",
@@ -108,24 +100,11 @@ async fn get(upstream: &Upstream, url: &str) -> Option<Value> {
     serde_json::from_slice(&reply.body).ok()
 }
 
-/// Ollama's `/api/tags`.
-fn ollama_models(body: &Value) -> Option<Vec<String>> {
-    Some(names(body.get("models")?.as_array()?, "name"))
-}
-
 /// OpenAI's `/v1/models`, and who owns the first.
 fn openai_models(body: &Value) -> Option<(String, Vec<String>)> {
-    let list = body.get("data")?.as_array()?;
-    let owner = list
-        .first()
-        .and_then(|it| it.get("owned_by"))
-        .and_then(Value::as_str);
-    Some((owner.unwrap_or_default().to_owned(), names(list, "id")))
-}
-
-fn names(list: &[Value], key: &str) -> Vec<String> {
-    let names = list.iter().filter_map(|it| it.get(key)?.as_str());
-    names.take(MODELS).map(str::to_owned).collect()
+    let owner = body.pointer("/data/0/owned_by").and_then(Value::as_str);
+    body.get("data")?;
+    Some((owner.unwrap_or_default().to_owned(), of_openai(body)?))
 }
 
 #[cfg(test)]
@@ -137,14 +116,14 @@ mod tests {
     #[test]
     fn model_lists_of_both_kinds() {
         let tags = json!({"models": [{"name": "llama3.2:latest"}, {"other": 1}]});
-        assert_eq!(ollama_models(&tags), Some(vec!["llama3.2:latest".into()]));
+        assert_eq!(of_ollama(&tags), Some(vec!["llama3.2:latest".into()]));
         let list = json!({"object": "list", "data": [{"id": "m", "owned_by": "vllm"}]});
         assert_eq!(
             openai_models(&list),
             Some(("vllm".into(), vec!["m".into()]))
         );
         for other in [json!({}), json!([]), json!({"data": {}}), json!("hello")] {
-            assert_eq!((ollama_models(&other), openai_models(&other)), (None, None));
+            assert_eq!((of_ollama(&other), openai_models(&other)), (None, None));
         }
     }
 }

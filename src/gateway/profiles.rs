@@ -41,6 +41,16 @@ const OPTIONS: [&str; 26] = [
     "max_completion_tokens",
 ];
 
+/// Arguments that would be secrets.
+const SECRETS: [&str; 6] = [
+    "api_key",
+    "aws_secret_access_key",
+    "aws_session_token",
+    "aws_bearer_token_bedrock",
+    "vertex_credentials",
+    "azure_ad_token",
+];
+
 /// Arguments that describe the profile itself and are not handed to `dspy.LM`.
 const OWN: [&str; 10] = [
     "name",
@@ -67,12 +77,17 @@ pub fn build(
     is_set: impl Fn(&str) -> bool,
     base_of: impl Fn(&Provider) -> Option<String>,
 ) -> Result<LmProfile, OperationError> {
-    if arguments.contains_key("api_key") {
+    if let Some(name) = SECRETS.iter().find(|name| arguments.contains_key(**name)) {
+        let hint = if *name == "api_key" {
+            "set an environment variable and give its name as api_key_env, or use api_key_command or api_key_file"
+        } else {
+            "set the environment variable of the same name in capitals before the workbench starts"
+        };
         return Err(OperationError::invalid(
             "inline_api_key",
-            "a key is not taken as an argument, because arguments are recorded",
+            format!("{name} is not taken as an argument, because arguments are recorded"),
         )
-        .hint("set an environment variable and give its name as api_key_env, or use api_key_command or api_key_file"));
+        .hint(hint));
     }
     let given_model = text(arguments, "model")?;
     let provider = choose(text(arguments, "provider")?, given_model)?;
@@ -81,7 +96,9 @@ pub fn build(
         None if !provider.local => base_of(provider),
         other => other,
     };
-    if api_base.is_none() && provider.base.is_empty() {
+    if provider.direct {
+        check_direct(arguments, provider)?;
+    } else if api_base.is_none() && provider.base.is_empty() {
         return Err(OperationError::invalid(
             "missing_argument",
             format!("provider {} needs api_base or port", provider.name),
@@ -105,6 +122,30 @@ pub fn build(
         }
     }
     Ok(profile)
+}
+
+/// What a direct provider cannot be given: its own tools choose address and credentials.
+fn check_direct(arguments: &Map<String, Value>, provider: &Provider) -> Result<(), OperationError> {
+    const OURS: [&str; 5] = [
+        "api_base",
+        "port",
+        "api_key_env",
+        "api_key_command",
+        "api_key_file",
+    ];
+    for name in OURS {
+        if text(arguments, name).map_or(true, |given| given.is_some()) {
+            return Err(OperationError::invalid(
+                "invalid_argument",
+                format!(
+                    "{} is called by its own tools: {name} has no place there",
+                    provider.name
+                ),
+            )
+            .hint("its credentials are those of the environment the workbench was started in"));
+        }
+    }
+    Ok(())
 }
 
 /// The provider a profile belongs to; a foreign base under `openai/` is `local`.
@@ -298,6 +339,9 @@ fn key_source(
     }
     if let Some(chosen) = chosen {
         return Ok(chosen);
+    }
+    if provider.direct {
+        return Ok(KeySource::None);
     }
     let set = provider.variables.iter().find(|name| is_set(name));
     Ok(match (set, provider.variables.first()) {

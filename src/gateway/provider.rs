@@ -38,6 +38,23 @@ pub struct Provider {
     pub wire: Wire,
     /// Runs on a machine of one's own: no key is needed, a port is enough.
     pub local: bool,
+    /// Called by its own tools, with the worker's own credentials and at an address
+    /// they choose: the workbench holds no key for it. Its `variables` hold secrets that
+    /// workers do get.
+    pub direct: bool,
+}
+
+impl Provider {
+    /// The header in which its servers take a key.
+    pub fn key_header(&self, key: &str) -> (String, String) {
+        let bare = |name: &str| (name.to_owned(), key.to_owned());
+        match (self.wire, self.name) {
+            (Wire::Anthropic, _) => bare("x-api-key"),
+            (Wire::Gemini, _) => bare("x-goog-api-key"),
+            (_, "azure") => bare("api-key"),
+            _ => ("authorization".to_owned(), format!("Bearer {key}")),
+        }
+    }
 }
 
 /// Every provider, the ones people use most first.
@@ -207,6 +224,21 @@ pub static PROVIDERS: &[Provider] = &[
         &["api.perplexity.ai"],
         "https://api.perplexity.ai",
     ),
+    direct(
+        "bedrock",
+        &["aws", "aws_bedrock"],
+        &[
+            "AWS_SECRET_ACCESS_KEY",
+            "AWS_SESSION_TOKEN",
+            "AWS_BEARER_TOKEN_BEDROCK",
+        ],
+    ),
+    direct("vertex_ai", &["vertex"], &["VERTEXAI_CREDENTIALS"]),
+    direct(
+        "sagemaker_chat",
+        &["sagemaker"],
+        &["AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"],
+    ),
 ];
 
 /// The provider with this name or alias, in any case.
@@ -262,6 +294,7 @@ const fn hosted(
         base,
         wire: Wire::OpenAi,
         local: false,
+        direct: false,
     }
 }
 
@@ -281,5 +314,17 @@ const fn local(
         base,
         wire: Wire::OpenAi,
         local: true,
+        direct: false,
+    }
+}
+
+const fn direct(
+    name: &'static str,
+    aliases: &'static [&'static str],
+    variables: &'static [&'static str],
+) -> Provider {
+    Provider {
+        direct: true,
+        ..hosted(name, aliases, name, variables, &[], &[], "")
     }
 }

@@ -62,7 +62,7 @@ pub fn exchange(call: &Call, served: &Served, journal: &Journal, vault: &Vault) 
     let cost = match served.source {
         AnswerSource::Cache | AnswerSource::Cassette => Some(0.0),
         AnswerSource::Demo => usage.map(|usage| usage.cost(demo::PRICE)),
-        AnswerSource::Server | AnswerSource::Fault => usage
+        AnswerSource::Server | AnswerSource::Fault | AnswerSource::Direct => usage
             .zip(call.request.price)
             .map(|(usage, price)| usage.cost(price)),
     };
@@ -94,6 +94,41 @@ pub fn exchange(call: &Call, served: &Served, journal: &Journal, vault: &Vault) 
         output_tokens: usage.output,
         cost,
         streamed: call.request.stream,
+    }
+}
+
+/// The exchange of a call that was made past the gateway, as its maker tells it.
+pub fn told(call: &Call, profile: String, journal: &Journal, vault: &Vault) -> Exchange {
+    let part = |name: &str| call.json.get(name).cloned().unwrap_or_default();
+    let document = |value: &Value| {
+        let bytes = serde_json::to_vec(value).unwrap_or_default();
+        journal.tree(&bytes, value)
+    };
+    let (request, response) = (part("request"), part("response"));
+    let usage = Usage::of(&response);
+    let priced = usage.zip(call.request.price);
+    let error = part("error").as_str().map(str::to_owned);
+    Exchange {
+        span: call.request.span.clone(),
+        profile,
+        url: call.destination.clone(),
+        model: call.model.clone(),
+        key: call.key.clone(),
+        occurrence: 0,
+        cacheable: false,
+        request: document(&request),
+        response: document(&response),
+        headers: Vec::new(),
+        status: if error.is_some() { 0 } else { 200 },
+        error: error.map(|text| vault.redact(&text).into_owned()),
+        source: AnswerSource::Direct,
+        latency_us: part("latency_us").as_u64().unwrap_or_default(),
+        input_tokens: usage.unwrap_or_default().input,
+        output_tokens: usage.unwrap_or_default().output,
+        cost: priced
+            .map(|(usage, price)| usage.cost(price))
+            .or_else(|| part("cost").as_f64()),
+        streamed: false,
     }
 }
 

@@ -118,6 +118,11 @@ impl Router {
         self.find(|entry| entry.profile.name == name)
     }
 
+    /// The first profile with this model, its `provider/` included.
+    pub fn with_model(&self, model: &str) -> Option<Arc<Entry>> {
+        self.find(|entry| entry.profile.model == model)
+    }
+
     /// Every profile, in the order they were made.
     pub fn all(&self) -> Vec<Arc<Entry>> {
         self.entries
@@ -287,14 +292,7 @@ impl Router {
         remove_keys(&mut headers, &mut url);
         let key = self.keys.resolve(&entry.profile.key).await;
         if let Some(key) = key.map_err(|sentence| (401, sentence))? {
-            headers.push(match (provider.wire, provider.name) {
-                (Wire::Anthropic, _) => ("x-api-key".to_owned(), key.expose().to_owned()),
-                (_, "azure") => ("api-key".to_owned(), key.expose().to_owned()),
-                _ => (
-                    "authorization".to_owned(),
-                    format!("Bearer {}", key.expose()),
-                ),
-            });
+            headers.push(provider.key_header(key.expose()));
         }
         Ok(Outgoing {
             method: call.request.method.clone(),
@@ -304,9 +302,16 @@ impl Router {
         })
     }
 
-    /// The profile of a host: the one with the model asked for, else the first.
+    /// The profile of a host: the one with the model asked for, else the first. Of a
+    /// direct profile only the model is known.
     fn matching(&self, call: &Call, host: &str) -> Option<Arc<Entry>> {
         let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
+        let direct = entries.iter().find(|entry| {
+            provider_of(&entry.profile).direct && bare_model(&entry.profile) == call.model
+        });
+        if let Some(entry) = direct {
+            return Some(Arc::clone(entry));
+        }
         let mut here = entries
             .iter()
             .filter(|entry| entry.host.as_deref() == Some(host));
@@ -423,8 +428,12 @@ fn set_query_key(url: &mut Url, key: Option<&Secret>) {
     }
 }
 
-/// Whether a literal key is one, rather than a placeholder such as `not-needed`.
+/// Whether a literal key is one, rather than a placeholder such as `not-needed`, or a
+/// signature of this one request (AWS's own scheme).
 fn looks_secret(value: &str) -> bool {
+    if value.starts_with("AWS4-HMAC-SHA256") {
+        return false;
+    }
     value.len() >= 20
         || value
             .chars()

@@ -15,11 +15,12 @@ pub struct Usage {
 
 impl Usage {
     /// The usage an answer reports; `None` where it reports none. Reads OpenAI
-    /// (chat and responses), Anthropic, Gemini and Ollama answers.
+    /// (chat and responses), Anthropic, Bedrock, Gemini and Ollama answers.
     pub fn of(answer: &Value) -> Option<Self> {
         let pairs = [
             ("/usage/prompt_tokens", "/usage/completion_tokens"),
             ("/usage/input_tokens", "/usage/output_tokens"),
+            ("/usage/inputTokens", "/usage/outputTokens"),
             (
                 "/usageMetadata/promptTokenCount",
                 "/usageMetadata/candidatesTokenCount",
@@ -94,6 +95,7 @@ mod tests {
             json!({"usage": {"input_tokens": 7, "output_tokens": 3}}),
             json!({"usage": {"input_tokens": 5, "cache_read_input_tokens": 2, "output_tokens": 3}}),
             json!({"usageMetadata": {"promptTokenCount": 7, "candidatesTokenCount": 2, "thoughtsTokenCount": 1}}),
+            json!({"usage": {"inputTokens": 7, "outputTokens": 3}}),
             json!({"prompt_eval_count": 7, "eval_count": 3}),
         ] {
             assert_eq!(

@@ -263,6 +263,9 @@ pub struct LmSpec {
     /// Keyword arguments (`temperature`, `max_tokens`, `api_base`, `num_retries`, …).
     #[serde(default)]
     pub params: Map<String, Value>,
+    /// Called with the worker's own credentials: nothing is put in for a key.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub direct: bool,
 }
 
 /// The end of a request: a result or an error, never both.

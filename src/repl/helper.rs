@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use rustyline::validate::{ValidationContext, ValidationResult, Validator};
 use rustyline::{
     Cmd, ConditionalEventHandler, Context as Line, Event, EventContext, Helper, RepeatCount,
 };
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::runtime;
 
 use super::colour;
@@ -24,6 +25,9 @@ use crate::highlight::{Highlighter, Language};
 
 /// How long Tab waits for the kernel before it offers the names last known.
 const PATIENCE: Duration = Duration::from_millis(150);
+
+/// How long Tab waits for a server's list of models.
+const MODELS_PATIENCE: Duration = Duration::from_secs(3);
 
 /// What the main thread tells the helper before each prompt.
 #[derive(Debug, Default)]
@@ -41,6 +45,8 @@ pub(super) struct PromptHelper {
     known: Arc<Mutex<Known>>,
     history: HistoryHinter,
     highlighter: RefCell<Highlighter>,
+    /// Models that servers offer, by the arguments they were asked with.
+    models: RefCell<HashMap<String, Vec<String>>>,
     colours: bool,
 }
 
@@ -57,13 +63,20 @@ impl PromptHelper {
             known,
             history: HistoryHinter::new(),
             highlighter: RefCell::new(Highlighter::new(Language::Python)),
+            models: RefCell::default(),
             colours,
         }
     }
 
     fn commands(&self, line: &str, pos: usize) -> (usize, Vec<Pair>) {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = command::complete(line, pos, &known.context);
+        let mut context = {
+            let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            known.context.clone()
+        };
+        if let Some(wanted) = command::models_wanted(line, pos, &context) {
+            context.models = self.models(wanted);
+        }
+        let found = command::complete(line, pos, &context);
         // rustyline replaces from one place only: that of the first candidate.
         let start = found.first().map_or(pos, |candidate| candidate.start);
         let pairs = found
@@ -75,6 +88,27 @@ impl PromptHelper {
             })
             .collect();
         (start, pairs)
+    }
+
+    /// The models a server offers; none when it does not say so soon.
+    fn models(&self, wanted: Map<String, Value>) -> Vec<String> {
+        let wanted = Value::Object(wanted);
+        let key = wanted.to_string();
+        if let Some(known) = self.models.borrow().get(&key) {
+            return known.clone();
+        }
+        let call = self.handle.call("list_models", wanted);
+        let answer = self
+            .runtime
+            .block_on(async { tokio::time::timeout(MODELS_PATIENCE, call).await });
+        let Ok(Ok(answer)) = answer else {
+            return Vec::new();
+        };
+        let list = answer.get("models").and_then(Value::as_array);
+        let names = list.into_iter().flatten().filter_map(Value::as_str);
+        let names: Vec<String> = names.map(str::to_owned).collect();
+        self.models.borrow_mut().insert(key, names.clone());
+        names
     }
 
     fn python(&self, line: &str, pos: usize) -> (usize, Vec<Pair>) {

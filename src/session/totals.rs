@@ -43,7 +43,10 @@ impl Totals {
         }
         match exchange.source {
             AnswerSource::Cache | AnswerSource::Cassette => self.hits += 1,
-            AnswerSource::Server | AnswerSource::Demo | AnswerSource::Fault => {
+            AnswerSource::Server
+            | AnswerSource::Demo
+            | AnswerSource::Fault
+            | AnswerSource::Direct => {
                 self.calls += 1;
                 self.input_tokens += exchange.input_tokens;
                 self.output_tokens += exchange.output_tokens;

@@ -40,7 +40,7 @@ impl CommandLine {
     }
 
     /// Takes a key.
-    pub(super) fn key(&mut self, key: KeyEvent, cx: &Context<'_>) -> Step {
+    pub(super) fn key(&mut self, key: KeyEvent, cx: &mut Context<'_>) -> Step {
         match key.code {
             KeyCode::Esc if self.completion.take().is_some() => {}
             KeyCode::Esc => return Step::Close,
@@ -74,13 +74,23 @@ impl CommandLine {
         self.completion = None;
     }
 
-    fn complete(&mut self, onwards: bool, cx: &Context<'_>) {
+    /// Models it asked for are there.
+    pub(super) fn models_came(&mut self, cx: &mut Context<'_>) {
+        if self.completion.is_none() {
+            self.complete(true, cx);
+        }
+    }
+
+    fn complete(&mut self, onwards: bool, cx: &mut Context<'_>) {
         if let Some(completion) = &mut self.completion {
             completion.turn(onwards);
             return;
         }
-        let names = command::Context::of(&cx.state.session);
+        let mut names = command::Context::of(&cx.state.session);
         let line = self.field.text();
+        if let Some(wanted) = command::models_wanted(&line, self.field.cursor(), &names) {
+            names.models = cx.models(wanted).unwrap_or_default();
+        }
         let found = command::complete(&line, self.field.cursor(), &names);
         self.completion = Completion::of_command(&line, found);
         if self.completion.as_ref().is_some_and(Completion::is_certain) {

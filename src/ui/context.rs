@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::input::Action;
 use super::{Focus, View};
@@ -33,6 +33,8 @@ pub(crate) enum Purpose {
     TestLm(String),
     /// LM servers of this machine.
     LocalLms,
+    /// The models a server offers, asked for with these arguments.
+    Models(String),
     /// The list of sessions.
     Sessions,
     /// How two sessions differ.
@@ -72,6 +74,8 @@ pub(crate) struct Toast {
 pub(crate) struct Waiting {
     purposes: HashMap<u64, Purpose>,
     last_tag: u64,
+    /// Models that servers offer, by the arguments they were asked with.
+    models: HashMap<String, Vec<String>>,
 }
 
 impl Waiting {
@@ -143,6 +147,32 @@ impl<'a> Context<'a> {
             operation,
             arguments,
         });
+    }
+
+    /// The models a server offers, if it was asked; else asks it.
+    pub(crate) fn models(&mut self, wanted: Map<String, Value>) -> Option<Vec<String>> {
+        let wanted = Value::Object(wanted);
+        let key = wanted.to_string();
+        if let Some(known) = self.waiting.models.get(&key) {
+            return Some(known.clone());
+        }
+        self.submit(Purpose::Models(key), "list_models", wanted);
+        self.say("asking which models there are…");
+        None
+    }
+
+    /// Keeps the models a server answered with.
+    pub(crate) fn models_came(&mut self, key: String, answer: &Value) {
+        let list = answer.get("models").and_then(Value::as_array);
+        let names = list.into_iter().flatten().filter_map(Value::as_str);
+        let names: Vec<String> = names.map(str::to_owned).collect();
+        if names.is_empty() {
+            self.warn("the server offers no model");
+        } else {
+            let many = super::text::many(names.len() as u64, "model");
+            self.say(format!("{many}: Up and Down choose, Enter takes one"));
+        }
+        self.waiting.models.insert(key, names);
     }
 
     /// Says something good to know.

@@ -8,7 +8,9 @@ use ratatui_textarea::{CursorMove, TextArea};
 
 use super::keys::Act;
 use super::look::Look;
+use super::notebook::completion::Completion;
 use super::text;
+use crate::command::Candidate;
 use crate::theme::Role;
 
 /// A one-line text.
@@ -135,6 +137,8 @@ pub(crate) struct Form {
     /// What is wrong with them, in words.
     pub(crate) problem: Option<String>,
     at: usize,
+    /// What can stand in the field that is written.
+    choices: Option<Completion>,
 }
 
 /// What came of a key.
@@ -161,6 +165,61 @@ impl Form {
             entries: fields.iter().map(entry).collect(),
             problem: None,
             at: 0,
+            choices: None,
+        }
+    }
+
+    /// The name of the field that is written.
+    pub(crate) fn here(&self) -> &str {
+        self.entries
+            .get(self.at)
+            .map_or("", |entry| entry.name.as_str())
+    }
+
+    /// Whether there is something to choose from.
+    pub(crate) fn choosing(&self) -> bool {
+        self.choices.is_some()
+    }
+
+    /// Offers what begins as the field does, else what has its text anywhere; the only
+    /// one is put in. False when there is nothing to offer.
+    pub(crate) fn offer<'a>(&mut self, all: impl IntoIterator<Item = &'a str>) -> bool {
+        let Some(entry) = self.entries.get_mut(self.at) else {
+            return false;
+        };
+        let stem = entry.field.text().trim().to_lowercase();
+        let (mut begin, mut have) = (Vec::new(), Vec::new());
+        for text in all {
+            let low = text.to_lowercase();
+            if low == stem {
+                continue;
+            }
+            let candidate = Candidate {
+                text: text.to_owned(),
+                start: 0,
+                doc: String::new(),
+            };
+            if low.starts_with(&stem) {
+                begin.push(candidate);
+            } else if low.contains(&stem) {
+                have.push(candidate);
+            }
+        }
+        let found = if begin.is_empty() { have } else { begin };
+        self.choices = Completion::of_command("", found);
+        let some = self.choices.is_some();
+        if self.choices.as_ref().is_some_and(Completion::is_certain) {
+            self.choose();
+        }
+        some
+    }
+
+    /// Puts the selected choice into its field.
+    fn choose(&mut self) {
+        let chosen = self.choices.take().and_then(Completion::chosen);
+        if let (Some((text, _)), Some(entry)) = (chosen, self.entries.get_mut(self.at)) {
+            entry.field = Field::new(&text);
+            self.problem = None;
         }
     }
 
@@ -174,9 +233,19 @@ impl Form {
 
     /// What a key of the table means.
     pub(crate) fn act(&mut self, act: Act) -> Step {
+        if let Some(choices) = &mut self.choices {
+            match act {
+                Act::Down | Act::Complete => choices.turn(true),
+                Act::Up => choices.turn(false),
+                Act::Submit => self.choose(),
+                Act::Back => self.choices = None,
+                _ => {}
+            }
+            return Step::Stay;
+        }
         let n = self.entries.len().max(1);
         match act {
-            Act::Down => self.at = (self.at + 1) % n,
+            Act::Down | Act::Complete => self.at = (self.at + 1) % n,
             Act::Up => self.at = (self.at + n - 1) % n,
             Act::Submit if self.at + 1 < n => self.at += 1,
             Act::Submit | Act::Save => return Step::Done,
@@ -206,7 +275,9 @@ impl Form {
     /// Takes an editing key.
     pub(crate) fn key(&mut self, key: KeyEvent) {
         if let Some(entry) = self.entries.get_mut(self.at) {
-            entry.field.key(key);
+            if entry.field.key(key) {
+                self.choices = None;
+            }
             self.problem = None;
         }
     }
@@ -215,6 +286,7 @@ impl Form {
     pub(crate) fn paste(&mut self, text: &str) {
         if let Some(entry) = self.entries.get_mut(self.at) {
             entry.field.paste(text);
+            self.choices = None;
         }
     }
 
@@ -275,6 +347,15 @@ impl Form {
         let low = inner.height.saturating_sub(foot.len() as u16);
         for (y, line) in foot.iter().enumerate() {
             look.row(inner, low + y as u16, line, false, buffer);
+        }
+        if let (Some(choices), Some(cursor)) = (&self.choices, cursor) {
+            // Below the field: what was written above it stays in sight.
+            let below = Rect {
+                y: cursor.y,
+                height: screen.bottom().saturating_sub(cursor.y),
+                ..screen
+            };
+            choices.draw(cursor, below, look, buffer);
         }
         cursor
     }

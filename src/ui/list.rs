@@ -20,7 +20,7 @@ impl Selection {
         let page = self.page.max(1);
         self.at = match act {
             Act::Up => self.at.saturating_sub(1),
-            Act::Down => self.at + 1,
+            Act::Down | Act::Complete => self.at + 1,
             Act::PageUp => self.at.saturating_sub(page),
             Act::PageDown => self.at + page,
             Act::Top => 0,

@@ -1,13 +1,15 @@
 //! F2: LM profiles, their form, connection tests. Shows where a key comes from,
 //! never the key.
 
+mod form;
+
 use std::collections::HashMap;
 
 use crossterm::event::KeyEvent;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Position, Rect};
 use ratatui::text::Line;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::context::{Context, Purpose, sentence};
 use super::form::{Form, Step};
@@ -16,6 +18,7 @@ use super::list::Selection;
 use super::look::Look;
 use super::text;
 use crate::app::{OperationResult, State};
+use crate::gateway::profiles::provider_of;
 use crate::session::event::{KeySource, LmProfile};
 use crate::theme::Role;
 
@@ -70,10 +73,13 @@ impl Lm {
     /// What a key means; false when it means nothing.
     pub(super) fn act(&mut self, act: Act, cx: &mut Context<'_>) -> bool {
         if let Some(form) = &mut self.form {
+            if act == Act::Complete && !form.choosing() && form::complete(form, cx) {
+                return true;
+            }
             match form.act(act) {
                 Step::Stay => {}
                 Step::Cancel => self.form = None,
-                Step::Done => match arguments(form) {
+                Step::Done => match form::arguments(form) {
                     Ok(arguments) => {
                         let name = form.text("name");
                         cx.submit(
@@ -101,11 +107,11 @@ impl Lm {
         if let Some(found) = here.and_then(|at| found.get(at))
             && matches!(act, Act::Enter | Act::Select | Act::Edit | Act::New)
         {
-            self.form = Some(form_of_found(found));
+            self.form = Some(form::of_found(found));
             return true;
         }
         if act == Act::New {
-            self.form = Some(form_of(&LmProfile::default()));
+            self.form = Some(form::of(&LmProfile::default()));
             return true;
         }
         let Some(profile) = lms.values().nth(self.selection.at) else {
@@ -118,7 +124,7 @@ impl Lm {
                 "select_lm",
                 json!({"name": name}),
             ),
-            Act::Edit => self.form = Some(form_of(profile)),
+            Act::Edit => self.form = Some(form::of(profile)),
             Act::Test => {
                 self.tests.insert(name.clone(), Test::Going);
                 cx.submit(
@@ -168,6 +174,13 @@ impl Lm {
             }));
         }
         self.found = Some(found);
+    }
+
+    /// Models that the form asked for are there.
+    pub(super) fn models_came(&mut self, cx: &mut Context<'_>) {
+        if let Some(form) = self.form.as_mut().filter(|form| form.here() == "model") {
+            form::complete(form, cx);
+        }
     }
 
     /// Takes the result of a connection test in.
@@ -302,10 +315,15 @@ impl Lm {
                 look.span(text::fit(&value, columns.saturating_sub(20)), role),
             ])
         };
+        let key = if provider_of(profile).direct {
+            "the worker's own credentials".to_owned()
+        } else {
+            key_words(&profile.key)
+        };
         let mut out = vec![
             row("name", profile.name.clone(), Role::Title),
             row("model", profile.model.clone(), Role::Text),
-            row("key", key_words(&profile.key), Role::Text),
+            row("key", key, Role::Text),
         ];
         if let Some(base) = &profile.api_base {
             out.push(row("api base", base.clone(), Role::Text));
@@ -325,6 +343,10 @@ impl Lm {
             out.push(row(name, text::value(value), Role::Number));
         }
         out.push(Line::default());
+        if let Some(words) = direct(profile) {
+            out.extend(text::plain(&words, look.style(Role::Warn), columns));
+            out.push(Line::default());
+        }
         match self.tests.get(&profile.name) {
             None => out.push(Line::styled(
                 " `t` sends one short request through it",
@@ -349,6 +371,23 @@ impl Lm {
     }
 }
 
+/// What is lost where a provider is called by its own tools.
+fn direct(profile: &LmProfile) -> Option<String> {
+    let provider = provider_of(profile);
+    provider.direct.then(|| {
+        let secrets = provider.variables.iter().map(|name| format!("${name}"));
+        format!(
+            " ◆ direct: {} is called by its own tools.\n \
+             They choose the address and sign with the worker's own credentials \
+             ({}, its configuration files); the workbench cannot keep those from code.\n \
+             Calls that leave by httpx still pass the gateway. Others are recorded when \
+             they are answered: no cache, no replay, no limits, no tokens as they come.",
+            provider.name,
+            secrets.collect::<Vec<_>>().join(", "),
+        )
+    })
+}
+
 fn key_words(key: &KeySource) -> String {
     match key {
         KeySource::None => "none is sent".to_owned(),
@@ -356,140 +395,4 @@ fn key_words(key: &KeySource) -> String {
         KeySource::Command(command) => format!("•••••• from `{command}`"),
         KeySource::File(path) => format!("•••••• from {path}"),
     }
-}
-
-fn form_of(profile: &LmProfile) -> Form {
-    let (provider, model) = profile
-        .model
-        .split_once('/')
-        .unwrap_or(("", &profile.model));
-    let (mut env, mut file, mut command) = ("", "", "");
-    match &profile.key {
-        KeySource::None => {}
-        KeySource::Env(name) => env = name,
-        KeySource::File(path) => file = path,
-        KeySource::Command(line) => command = line,
-    }
-    let params = if profile.params.is_empty() {
-        String::new()
-    } else {
-        Value::Object(profile.params.clone()).to_string()
-    };
-    let title = if profile.name.is_empty() {
-        "New LM profile".to_owned()
-    } else {
-        format!("LM profile {}", profile.name)
-    };
-    Form::new(
-        title,
-        &[
-            ("name", "letters, digits, . _ -", &profile.name),
-            (
-                "provider",
-                "demo, openai, anthropic, gemini, ollama, local, …",
-                provider,
-            ),
-            ("model", "for example gpt-4o-mini", model),
-            (
-                "api_base",
-                "only for a server of your own: http://127.0.0.1:8000/v1",
-                profile.api_base.as_deref().unwrap_or_default(),
-            ),
-            (
-                "api_key_env",
-                "environment variable that holds the key; empty: the provider's own",
-                env,
-            ),
-            ("api_key_file", "or a file that holds it", file),
-            ("api_key_command", "or a command that prints it", command),
-            (
-                "params",
-                r#"JSON: {"temperature": 0.2, "max_tokens": 500}"#,
-                &params,
-            ),
-        ],
-    )
-}
-
-/// The form for a model found on this machine, under a name made of its own.
-fn form_of_found(found: &Found) -> Form {
-    let name: String = found
-        .model
-        .rsplit('/')
-        .next()
-        .unwrap_or_default()
-        .chars()
-        .map(|ch| match ch {
-            ch if ch.is_ascii_alphanumeric() || "._-".contains(ch) => ch,
-            _ => '-',
-        })
-        .take(64)
-        .collect();
-    let mut form = form_of(&LmProfile::default());
-    for (field, text) in [
-        ("name", name.as_str()),
-        ("provider", &found.provider),
-        ("model", &found.model),
-        ("api_base", &found.api_base),
-    ] {
-        form.put(field, text);
-    }
-    form
-}
-
-/// The arguments of `configure_lm`, or which field is wrong and why.
-fn arguments(form: &Form) -> Result<Map<String, Value>, (&'static str, String)> {
-    let mut out = Map::new();
-    let name = form.text("name");
-    let fits = !name.is_empty()
-        && name.len() <= 64
-        && name
-            .chars()
-            .all(|ch| ch.is_ascii_alphanumeric() || "._-".contains(ch));
-    if !fits {
-        return Err((
-            "name",
-            "a name of 1 to 64 letters, digits, `.`, `_` or `-`".to_owned(),
-        ));
-    }
-    if form.text("provider").is_empty() {
-        return Err((
-            "provider",
-            "which provider? `demo` needs no key and no network".to_owned(),
-        ));
-    }
-    if form.text("model").is_empty() && form.text("provider") != "demo" {
-        return Err(("model", "which model of it?".to_owned()));
-    }
-    let base = form.text("api_base");
-    if !base.is_empty() && !base.starts_with("http://") && !base.starts_with("https://") {
-        return Err(("api_base", "begin with http:// or https://".to_owned()));
-    }
-    let params = form.text("params");
-    if !params.is_empty() {
-        match serde_json::from_str(&params) {
-            Ok(Value::Object(params)) => out.extend(params),
-            _ => {
-                return Err((
-                    "params",
-                    r#"write a JSON object: {"temperature": 0.2}"#.to_owned(),
-                ));
-            }
-        }
-    }
-    for key in [
-        "name",
-        "provider",
-        "model",
-        "api_base",
-        "api_key_env",
-        "api_key_file",
-        "api_key_command",
-    ] {
-        let text = form.text(key);
-        if !text.is_empty() {
-            out.insert(key.to_owned(), Value::String(text));
-        }
-    }
-    Ok(out)
 }

@@ -18,6 +18,7 @@ use super::health::Health;
 use super::keys::{Act, Scope, TABLE, name_of};
 use super::list::Selection;
 use super::look::{self, Look};
+use super::metrics::Metrics;
 use super::text;
 use crate::app::{InputWanted, State, Waiting};
 use crate::command;
@@ -41,6 +42,8 @@ pub(super) enum Overlay {
     Approve(Approve),
     /// How the workers are.
     Health(Health),
+    /// What was measured.
+    Metrics(Metrics),
     /// Something still runs.
     ConfirmQuit,
 }
@@ -112,6 +115,11 @@ impl Overlay {
             does: Does::Write(format!("{} ", it.name)),
         }));
         Self::Help(Search::new(rows))
+    }
+
+    /// What was measured, from the beginning.
+    pub(super) fn metrics() -> Self {
+        Self::Metrics(Metrics::default())
     }
 
     /// Everything that can be done by name.
@@ -207,7 +215,7 @@ impl Overlay {
             }
             Self::Command(line) => line.paste(text),
             Self::Answer(answer) => answer.1.paste(text),
-            Self::Approve(_) | Self::Health(_) | Self::ConfirmQuit => {}
+            Self::Approve(_) | Self::Health(_) | Self::Metrics(_) | Self::ConfirmQuit => {}
         }
     }
 
@@ -247,6 +255,21 @@ impl Overlay {
             }
             Self::Approve(approve) => approve.key(key, cx),
             Self::Health(health) => health.key(key, cx),
+            Self::Metrics(metrics) => {
+                let act = match key.code {
+                    KeyCode::Up | KeyCode::Char('k') => Act::Up,
+                    KeyCode::Down | KeyCode::Char('j') => Act::Down,
+                    KeyCode::PageUp => Act::PageUp,
+                    KeyCode::PageDown | KeyCode::Char(' ') => Act::PageDown,
+                    KeyCode::Home | KeyCode::Char('g') => Act::Top,
+                    KeyCode::End | KeyCode::Char('G') => Act::Bottom,
+                    KeyCode::Char('q') | KeyCode::Enter => return Outcome::Close,
+                    _ if cancels => return Outcome::Close,
+                    _ => return Outcome::Stay,
+                };
+                metrics.act(act);
+                Outcome::Stay
+            }
             Self::ConfirmQuit => {
                 match key.code {
                     // The core goes on without a screen until its runs end.
@@ -276,6 +299,7 @@ impl Overlay {
     pub(super) fn draw(
         &mut self,
         screen: Rect,
+        state: &State,
         look: Look<'_>,
         buffer: &mut Buffer,
     ) -> Option<Position> {
@@ -307,6 +331,10 @@ impl Overlay {
             }
             Self::Health(health) => {
                 health.draw(screen, look, buffer);
+                None
+            }
+            Self::Metrics(metrics) => {
+                metrics.draw(screen, state, look, buffer);
                 None
             }
             Self::ConfirmQuit => {

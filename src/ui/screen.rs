@@ -566,11 +566,9 @@ impl Screen {
             (Purpose::Program, result) => self.modules.made(result, cx),
             (Purpose::Inputs, result) => self.modules.checked(result, cx),
             (Purpose::Messages(key, part), Ok(answer)) => {
-                let text = answer
-                    .get("text")
-                    .and_then(Value::as_str)
-                    .unwrap_or_default();
-                self.trace.detail.loaded(key, part, text.to_owned());
+                let text = answer.get("text").and_then(Value::as_str);
+                let text = text.unwrap_or_default().to_owned();
+                self.trace.detail.loaded(key, part, text);
             }
             (Purpose::Messages(key, part), Err(error)) => {
                 self.trace
@@ -584,6 +582,7 @@ impl Screen {
             }
             (Purpose::TestLm(name), result) => self.lm.tested(name, result),
             (Purpose::LocalLms, result) => self.lm.found(result),
+            (Purpose::Models(key), Ok(answer)) => self.models_came(key, &answer, cx),
             (Purpose::Sessions, Ok(answer)) => self.sessions.listed(&answer),
             (Purpose::Compared, Ok(answer)) => self.sessions.compared(&answer),
             (Purpose::Say(words), Ok(_)) => cx.say(words),

@@ -437,7 +437,7 @@ impl Signature {
                 self.changed(cx);
             }
             // Name, then type, then description of a field.
-            Act::Down => {
+            Act::Down | Act::Complete => {
                 self.keep(writing.earlier);
                 match writing.what {
                     Part::FieldName(at) => self.write(Part::FieldType(at)),

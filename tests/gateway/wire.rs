@@ -133,8 +133,13 @@ fn requests_are_the_same_on_the_wire() {
     assert!(output.status.success(), "{errors}");
     let plain = answers(&String::from_utf8_lossy(&output.stdout));
     let sent = received(port);
-    assert_eq!(plain.len(), 52);
+    // Seven kinds, four providers, sync and async.
+    assert_eq!(plain.len(), 7 * 4 * 2);
     assert!(sent.len() >= plain.len());
+    let streams = plain
+        .iter()
+        .filter(|it| it[1] == "streaming" && it[3]["pieces"] == "forty-two \u{20ac}");
+    assert_eq!(streams.count(), 8, "{plain:?}");
     let thoughts = plain.iter().filter(|answer| {
         answer[1] == "reasoning" && answer[3]["fields"]["reasoning"] == "six by seven"
     });

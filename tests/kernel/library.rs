@@ -245,6 +245,33 @@ fn passages_come_from_a_server() {
     assert_eq!(lived.error(none)["type"], "missing_option");
 }
 
+/// R38: passages of a corpus, offline, and an answer from them.
+#[test]
+fn an_answer_is_grounded_in_passages() {
+    let question = "Which sea does the Danube flow into?";
+    let corpus = json!([
+        "Lisbon is the capital of Portugal.",
+        "The Danube flows into the Black Sea.",
+        "Basalt is a dark volcanic rock."
+    ]);
+    let passage = json!(["The Danube flows into the Black Sea."]);
+    let mut lines = Lines::new();
+    let found = lines.ask(
+        "execute_module",
+        json!({"module": "Embeddings", "options": {"corpus": corpus, "k": 1},
+               "inputs": {"query": question}}),
+    );
+    let answered = lines.ask(
+        "execute_module",
+        json!({"module": "ChainOfThought", "signature": "context: list[str], question -> answer",
+               "inputs": {"context": passage, "question": question}}),
+    );
+    let lived = lines.live();
+    assert_eq!(lived.result(found)["passages"], passage);
+    let answer = lived.result(answered)["answer"].as_str().unwrap();
+    assert!(answer.contains("Black Sea"), "{answer}");
+}
+
 /// R10: the table that front ends complete from is the one that the worker answers.
 #[test]
 fn the_tables_agree() {

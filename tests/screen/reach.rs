@@ -2,7 +2,7 @@
 //! servers of this machine.
 
 use dspex_tui::gateway::TokenDelta;
-use dspex_tui::session::event::RunId;
+use dspex_tui::session::event::{LmProfile, RunId};
 use dspex_tui::theme::Theme;
 use dspex_tui::ui::{Action, Input, Screen};
 use serde_json::{Value, json};
@@ -211,6 +211,87 @@ fn servers_of_this_machine_become_profiles() {
                    "api_base": "http://127.0.0.1:11434"})
         )]
     );
+}
+
+/// R8: in the form of a profile Tab offers providers, and the models that the server
+/// says it has; what it says instead of a list stands in the hint line.
+#[test]
+fn the_form_offers_what_can_stand_in_it() {
+    let state = session();
+    let mut screen = Screen::new(Theme::dark());
+    keys(&mut screen, &state, &["F2", "n"]);
+    write(&mut screen, &state, "mine");
+    key(&mut screen, &state, "Tab");
+    write(&mut screen, &state, "opena");
+    key(&mut screen, &state, "Tab");
+    let drawn = draw(&mut screen, &state, 120, 36);
+    assert!(drawn.contains("provider          openai "), "{drawn}");
+    keys(&mut screen, &state, &["Tab"]);
+    let asked = key(&mut screen, &state, "Tab");
+    let tag = tag_of(&asked, "list_models");
+    assert_eq!(submitted(&asked)[0].1, json!({"provider": "openai"}));
+    let models = json!({"models": ["gpt-4o", "gpt-4o-mini", "o3"], "provider": "openai",
+        "url": "https://api.openai.com/v1/models", "latency_ms": 2.0});
+    answer(&mut screen, &state, tag, models);
+    for (width, height) in [(120, 36), (80, 24)] {
+        let drawn = draw(&mut screen, &state, width, height);
+        insta::assert_snapshot!(format!("form_models_{width}x{height}"), drawn);
+    }
+    keys(&mut screen, &state, &["Down", "Enter"]);
+    let drawn = draw(&mut screen, &state, 120, 36);
+    assert!(drawn.contains("model             gpt-4o-mini "), "{drawn}");
+    // Known now: nothing is asked again.
+    let again = keys(&mut screen, &state, &["Up", "Down", "Tab"]);
+    assert!(submitted(&again).is_empty());
+
+    // The command line offers the same, and asks where it does not know.
+    keys(&mut screen, &state, &["Esc", ":"]);
+    write(&mut screen, &state, "lm add anthropic model=");
+    let asked = key(&mut screen, &state, "Tab");
+    let tag = tag_of(&asked, "list_models");
+    let models =
+        json!({"models": ["claude-one"], "provider": "anthropic", "url": "", "latency_ms": 2.0});
+    answer(&mut screen, &state, tag, models);
+    let drawn = draw(&mut screen, &state, 120, 36);
+    assert!(
+        drawn.contains(":lm add anthropic model=claude-one"),
+        "{drawn}"
+    );
+}
+
+/// R130, R131: what was measured, in a window that fits.
+#[test]
+fn metrics_stand_in_a_window() {
+    let state = answered();
+    for (width, height) in [(120, 36), (80, 24)] {
+        let mut screen = Screen::new(Theme::dark());
+        key(&mut screen, &state, ":");
+        write(&mut screen, &state, "metrics");
+        let actions = key(&mut screen, &state, "Enter");
+        assert!(submitted(&actions).is_empty(), "nothing is recorded");
+        let drawn = draw(&mut screen, &state, width, height);
+        insta::assert_snapshot!(format!("metrics_{width}x{height}"), drawn);
+        key(&mut screen, &state, "Esc");
+        assert!(!draw(&mut screen, &state, width, height).contains("LM calls ·"));
+    }
+}
+
+/// What is lost with a direct profile is said where it is looked at.
+#[test]
+fn a_direct_profile_says_what_is_lost() {
+    let mut state = session();
+    let profile = LmProfile {
+        name: "zz-haiku".into(),
+        model: "bedrock/anthropic.claude-3-haiku-20240307-v1:0".into(),
+        ..LmProfile::default()
+    };
+    state.session.lms.insert(profile.name.clone(), profile);
+    let mut screen = Screen::new(Theme::dark());
+    keys(&mut screen, &state, &["F2", "End"]);
+    for (width, height) in [(120, 36), (80, 24)] {
+        let drawn = draw(&mut screen, &state, width, height);
+        insta::assert_snapshot!(format!("direct_profile_{width}x{height}"), drawn);
+    }
 }
 
 /// Names that went with a kernel are listed where names are.

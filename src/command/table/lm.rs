@@ -3,7 +3,7 @@
 use super::{LM_NAME, LM_OPTIONS, aka, key, maybe, option, row, word};
 use crate::command::Becomes::{Operation, With};
 use crate::command::Group::Lm;
-use crate::command::meaning::{lm, lm_add, lm_edit, set};
+use crate::command::meaning::{lm, lm_add, lm_edit, lm_models, set};
 use crate::command::{Command, Completer};
 
 pub(super) const ROWS: &[Command] = &[
@@ -67,6 +67,27 @@ pub(super) const ROWS: &[Command] = &[
             ":lm rm gpt",
             Operation("remove_lm"),
         ),
+    ),
+    row(
+        "lm models",
+        Lm,
+        "Lists the models a server offers.",
+        &[
+            maybe(
+                "of",
+                Completer::LmOrProvider,
+                "profile or provider (default: the selected profile)",
+            ),
+            option("api_base", Completer::None, "base URL of a server"),
+            option("port", Completer::None, "port of a server on this machine"),
+            option(
+                "api_key_env",
+                Completer::None,
+                "variable that holds the key",
+            ),
+        ],
+        ":lm models openai",
+        With(lm_models),
     ),
     aka(
         &["lm find"],

@@ -91,6 +91,45 @@ pub(super) const ROWS: &[Operation] = &[
         ],
     ),
     core(
+        "list_models",
+        "Asks a server which models it offers: of a profile, or of what `configure_lm` would take.",
+        &[
+            may(
+                "profile",
+                Kind::Lm,
+                "Profile (default: the selected one, unless a provider or address is given).",
+            ),
+            may(
+                "provider",
+                Kind::Text,
+                "`openai`, `anthropic`, `gemini`, `ollama`, `local`, …",
+            ),
+            may("api_base", Kind::Text, "Base URL of a server of one's own."),
+            may("port", Kind::Count, "Port of a server on this machine."),
+            may(
+                "api_key_env",
+                Kind::Text,
+                "Environment variable that holds the key.",
+            ),
+            may(
+                "api_key_command",
+                Kind::Text,
+                "Command that prints the key.",
+            ),
+            may("api_key_file", Kind::Text, "File that holds the key."),
+        ],
+        &[
+            need(
+                "models",
+                Kind::List,
+                "Their names, as `configure_lm` takes them.",
+            ),
+            need("provider", Kind::Text, "Whose server was asked."),
+            need("url", Kind::Text, "Where the list came from."),
+            need("latency_ms", Kind::Number, "Time to the answer."),
+        ],
+    ),
+    core(
         "find_local_lms",
         "Looks for LM servers on this machine: Ollama, vLLM, llama.cpp and others on their usual ports.",
         &[may("ports", Kind::List, "Further ports to ask.")],

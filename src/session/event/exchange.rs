@@ -92,6 +92,9 @@ pub enum AnswerSource {
     Cassette,
     /// An injected fault.
     Fault,
+    /// Another client than the gateway, in the worker; recorded afterwards, as the
+    /// worker told it.
+    Direct,
 }
 
 /// Where a profile's key comes from. The key itself is never stored.

@@ -179,6 +179,7 @@ fn write_exchange(exchange: &Exchange, indent: &str, out: &mut impl Write) -> io
         AnswerSource::Cache => "cache",
         AnswerSource::Cassette => "record",
         AnswerSource::Fault => "injected fault",
+        AnswerSource::Direct => "direct",
     };
     let cost = exchange
         .cost

@@ -14,13 +14,13 @@ use crate::ui::text;
 const ROWS: usize = 10;
 
 /// What can stand at the cursor, and which of it is selected.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Completion {
     matches: Vec<Match>,
     at: usize,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Match {
     text: String,
     /// Position of its first character in the source.

@@ -1,7 +1,7 @@
 //! What a command line does on the screen; the core does everything else.
 
 use crossterm::event::{KeyCode, KeyEvent};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Screen;
 use crate::command::{self, Local, PaneName, Parsed, ScreenAction, ScreenName};
@@ -29,6 +29,11 @@ impl Screen {
             Ok(Parsed::Local(Local::Trace(run))) => {
                 return self.screen_action(ScreenAction::Trace(run), cx);
             }
+            // Always of this moment, in a replay too; `exec` and the REPL get it as text.
+            Ok(Parsed::Operation { operation, .. }) if operation == "metrics" => {
+                self.overlay = Some(Overlay::metrics());
+                return;
+            }
             // A replay records nothing: its help is the window.
             Ok(Parsed::Local(Local::Help(_))) if cx.replay => {
                 self.overlay = Some(Overlay::help(&self.scopes()));
@@ -47,6 +52,15 @@ impl Screen {
         };
         cx.submit(purpose, "command", json!({"line": format!(":{line}")}));
         self.notebook.follow_end(cx.state);
+    }
+
+    /// Models that a server answered with go to where they were asked for.
+    pub(super) fn models_came(&mut self, key: String, answer: &Value, cx: &mut Context<'_>) {
+        cx.models_came(key, answer);
+        match &mut self.overlay {
+            Some(Overlay::Command(line)) => line.models_came(cx),
+            _ => self.lm.models_came(cx),
+        }
     }
 
     fn screen_action(&mut self, action: ScreenAction, cx: &mut Context<'_>) {

@@ -95,7 +95,7 @@ impl Screen {
                 .draw_completion(at, middle, look, buffer);
         }
         if let Some(overlay) = &mut self.overlay {
-            cursor = overlay.draw(area, look, buffer);
+            cursor = overlay.draw(area, state, look, buffer);
         }
         if let Some(at) = cursor {
             frame.set_cursor_position(at);

@@ -455,6 +455,7 @@ fn timing(span: &Span, columns: usize, look: Look<'_>) -> Vec<Line<'static>> {
             AnswerSource::Cache => "the cache: cost nothing",
             AnswerSource::Cassette => "the record of this session: cost nothing",
             AnswerSource::Fault => "an injected fault",
+            AnswerSource::Direct => "the worker's own client: direct, past the gateway",
         };
         out.push(row("answered by", source.to_owned()));
         out.push(row(

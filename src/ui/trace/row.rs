@@ -174,6 +174,7 @@ fn extra(span: &Span) -> String {
     match (last.source, last.cost) {
         (AnswerSource::Cache, _) => out.push_str(" · cache"),
         (AnswerSource::Cassette, _) => out.push_str(" · record"),
+        (AnswerSource::Direct, _) => out.push_str(" · direct"),
         (_, Some(cost)) if cost > 0.0 => {
             let _ = write!(out, " · {}", text::cost(cost, 0));
         }

@@ -91,15 +91,22 @@ def adapter(kind):
     return dspy.ChatAdapter()
 
 
-async def streamed(signature, inputs):
-    """A streamed answer: its pieces, then the whole."""
+def streaming(signature, how):
+    """A program that streams: its call sync and read by a plain loop, or all of it async."""
     listener = dspy.streaming.StreamListener(signature_field_name="answer")
-    program = dspy.streamify(dspy.Predict(signature), stream_listeners=[listener])
-    pieces = []
-    async for piece in program(**inputs):
-        if isinstance(piece, dspy.Prediction):
-            return {"pieces": "".join(pieces), "answer": piece.answer}
-        pieces.append(piece.chunk)
+    manner = {"async_streaming": False} if how == "sync" else {"is_async_program": True}
+    return dspy.streamify(dspy.Predict(signature), stream_listeners=[listener], **manner)
+
+
+def whole(pieces):
+    """A streamed answer: its pieces, then the whole."""
+    *chunks, last = pieces
+    return {"pieces": "".join(chunk.chunk for chunk in chunks), "answer": last.answer}
+
+
+async def streamed(signature, inputs):
+    """Of an async program."""
+    return whole([piece async for piece in streaming(signature, "async")(**inputs)])
 
 
 def shown(prediction, used):
@@ -117,7 +124,9 @@ def answer(provider, kind, how):
     used = lm(provider, kind)
     with dspy.context(lm=used, adapter=adapter(kind)):
         if kind == "streaming":
-            return asyncio.run(streamed(signature, inputs))
+            if how == "async":
+                return asyncio.run(streamed(signature, inputs))
+            return whole(streaming(signature, "sync")(**inputs))
         predict = dspy.Predict(signature)
         if how == "async":
             return shown(asyncio.run(predict.acall(**inputs)), used)
@@ -131,7 +140,6 @@ print(
             for provider in MODELS
             for kind in KINDS
             for how in ("sync", "async")
-            if (kind, how) != ("streaming", "sync")
         ]
     )
 )
