@@ -168,7 +168,12 @@ impl Supervisor {
         }
         let pause = self.escalation;
         tokio::spawn(async move {
-            tokio::time::sleep(pause).await;
+            tokio::time::sleep(pause / 2).await;
+            // A signal that comes just before Python begins to wait is not heard there.
+            if worker.runs(cell) {
+                worker.say(ToWorker::Interrupt { cell });
+                tokio::time::sleep(pause / 2).await;
+            }
             if worker.runs(cell) {
                 worker.terminate();
                 tokio::time::sleep(pause).await;

@@ -246,9 +246,12 @@ impl Left {
         let mut there = Vec::new();
         let settled = comes_true(PATIENCE, || {
             there = processes_with(run_id);
-            there.len() == 2
+            there.len() == 4
         });
-        assert!(settled, "not the kernel and its standby alone: {there:?}");
+        assert!(
+            settled,
+            "not the kernel and its standby alone, with a warden each: {there:?}"
+        );
         let of = format!("/proc/{}", holder.pid());
         let status = std::fs::read_to_string(format!("{of}/status")).unwrap();
         let resident = status.lines().find_map(|line| {
