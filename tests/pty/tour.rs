@@ -156,7 +156,10 @@ fn a_killed_worker_is_told_and_the_next_cell_works() {
         "import os; print('pid', os.getpid()); import time; time.sleep(600)",
     );
     terminal.wait_until("the worker's pid", |screen| {
-        screen.contents().contains("pid ") && screen.contents().contains("Ctrl-C stop")
+        let text = screen.contents();
+        let told = text.split("     pid ").nth(1);
+        told.is_some_and(|rest| rest.starts_with(|it: char| it.is_ascii_digit()))
+            && text.contains("Ctrl-C stop")
     });
     let text = terminal.screen();
     let pid = text
