@@ -4,6 +4,7 @@
 //! operations through a [`Handle`] and reads [`State`]. Owns no drawing and no
 //! terminal; knows nothing of Python beyond the messages of a worker.
 
+pub(crate) mod answer;
 mod approvals;
 mod audit;
 mod command_cell;

@@ -50,6 +50,28 @@ pub fn venv() -> PathBuf {
     path
 }
 
+/// A cell with programs, a metric and a tool that tell in which process they run;
+/// `locked` cannot be pickled.
+pub const TELLER: &str = r#"import os, threading
+def where(question: str) -> str:
+    "Says in which process it runs."
+    return str(os.getpid())
+class Teller(dspy.Module):
+    def __init__(self):
+        super().__init__()
+        self.ask = dspy.Predict("question -> answer")
+    def forward(self, question):
+        answer = self.ask(question=question).answer
+        return dspy.Prediction(answer=answer, process=where(question))
+class Locked(Teller):
+    def __init__(self):
+        super().__init__()
+        self.lock = threading.Lock()
+teller, locked = Teller(), Locked()
+def elsewhere(example, prediction, trace=None):
+    return float(prediction.process == str(os.getpid()))
+"#;
+
 /// A private home: HOME, the XDG folders and a working folder, gone when dropped.
 pub struct Home {
     dir: TempDir,

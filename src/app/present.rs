@@ -10,6 +10,7 @@ pub mod value;
 
 use serde_json::{Map, Value};
 
+use crate::app::answer::text;
 use crate::operation::Operation;
 use crate::session::event::Output;
 
@@ -116,7 +117,7 @@ fn batch(result: &Value) -> String {
     let errors = result.get("errors").and_then(Value::as_array);
     lines.extend(errors.into_iter().flatten().map(|error| {
         let row = number(error.get("row"));
-        format!("  row {row}: {}", clip(&text(error, "message"), 160))
+        format!("  row {row}: {}", clip(text(error, "message"), 160))
     }));
     lines.join("\n")
 }
@@ -291,12 +292,13 @@ fn program(result: &Value) -> String {
 fn modules(result: &Value) -> String {
     let mut list = result.get("modules").cloned().unwrap_or_default();
     for module in list.as_array_mut().into_iter().flatten() {
-        let doc = match text(module, "reason") {
-            reason if reason.is_empty() => text(module, "doc"),
+        let about = match text(module, "reason") {
+            "" => text(module, "doc"),
             reason => reason,
         };
+        let about = Value::from(about);
         if let Value::Object(module) = module {
-            module.insert("about".to_owned(), Value::from(doc));
+            module.insert("about".to_owned(), about);
         }
     }
     table(Some(&list), &["name", "status", "about"])
@@ -366,7 +368,7 @@ fn test(result: &Value) -> String {
         .unwrap_or_default();
     format!(
         "answered in {latency:.0} ms: {}",
-        clip(&text(result, "answer"), 160)
+        clip(text(result, "answer"), 160)
     )
 }
 
@@ -382,14 +384,6 @@ fn problems(result: &Value) -> String {
             &["field", "problem", "expected", "got"],
         ),
     }
-}
-
-fn text(result: &Value, key: &str) -> String {
-    result
-        .get(key)
-        .and_then(Value::as_str)
-        .unwrap_or_default()
-        .to_owned()
 }
 
 fn clip(text: &str, width: usize) -> String {

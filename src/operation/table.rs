@@ -126,6 +126,19 @@ const LM: Field = may(
     Kind::Lm,
     "LM profile or model to use instead of the selected one.",
 );
+const API_BASE: Field = may("api_base", Kind::Text, "Base URL of a server of one's own.");
+const PORT: Field = may("port", Kind::Count, "Port of a server on this machine.");
+const API_KEY_ENV: Field = may(
+    "api_key_env",
+    Kind::Text,
+    "Environment variable that holds the key.",
+);
+const API_KEY_COMMAND: Field = may(
+    "api_key_command",
+    Kind::Text,
+    "Command that prints the key.",
+);
+const API_KEY_FILE: Field = may("api_key_file", Kind::Text, "File that holds the key.");
 const INPUTS: Field = need("inputs", Kind::Object, "Value of each input field.");
 const OPTIONS: Field = may(
     "options",

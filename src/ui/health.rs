@@ -18,6 +18,7 @@ use super::look::{self, Look};
 use super::overlay::Outcome;
 use super::{status, text};
 use crate::app::OperationResult;
+use crate::app::answer::{self, count, is, list};
 use crate::app::health::NEARLY;
 use crate::theme::Role;
 
@@ -175,8 +176,10 @@ impl Health {
             ]));
         }
         for worker in own {
-            let mut line =
-                Line::from(look.span(format!(" {:<10} ", word(worker, "role")), Role::Title));
+            let mut line = Line::from(look.span(
+                format!(" {:<10} ", answer::text(worker, "role")),
+                Role::Title,
+            ));
             line.spans.extend(member(worker, roomy, look));
             tell(line);
         }
@@ -215,7 +218,7 @@ impl Health {
         let left = format!(" ▸ run {id:<4} ");
         let right = format!(" {seconds:>9} · ");
         let rest = text::width(&left) + text::width(&right) + text::width(&place) + 1;
-        let title = text::pad(word(run, "title"), columns.saturating_sub(rest));
+        let title = text::pad(answer::text(run, "title"), columns.saturating_sub(rest));
         Line::from(vec![
             look.span(left, Role::Running),
             look.span(title, Role::Popup),
@@ -253,7 +256,7 @@ impl Health {
 
 /// A pool's line, with its workers below.
 fn pool(pool: &Value, roomy: bool, look: Look<'_>) -> Vec<Line<'static>> {
-    let name = look.span(format!(" {:<10} ", word(pool, "name")), Role::Title);
+    let name = look.span(format!(" {:<10} ", answer::text(pool, "name")), Role::Title);
     let size = count(pool, "size");
     if size == 0 {
         let words = look.span("none; the kernel does its work", Role::Dim);
@@ -292,7 +295,7 @@ fn pool(pool: &Value, roomy: bool, look: Look<'_>) -> Vec<Line<'static>> {
 
 /// `worker 3  busy          ███░░░░░   812 MB of 2.0 GB  process 4242`.
 fn member(worker: &Value, roomy: bool, look: Look<'_>) -> Vec<Span<'static>> {
-    let state = word(worker, "state");
+    let state = answer::text(worker, "state");
     let role = match state {
         "busy" | "starting" => Role::Running,
         "idle" => Role::Ok,
@@ -348,23 +351,6 @@ fn bar(percent: u64) -> String {
     filled
         .chain(std::iter::repeat_n('░', BAR.saturating_sub(used)))
         .collect()
-}
-
-fn list<'a>(value: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> + use<'a> {
-    let items = value.get(key).and_then(Value::as_array);
-    items.into_iter().flatten()
-}
-
-fn is(value: &Value, key: &str) -> bool {
-    value.get(key).and_then(Value::as_bool) == Some(true)
-}
-
-fn word<'a>(value: &'a Value, key: &str) -> &'a str {
-    value.get(key).and_then(Value::as_str).unwrap_or_default()
-}
-
-fn count(value: &Value, key: &str) -> u64 {
-    value.get(key).and_then(Value::as_u64).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -3,32 +3,9 @@
 use serde_json::{Value, json};
 
 use super::{Lines, Lived};
+use crate::support::TELLER;
 
 const POOLS: &[&str] = &["--workers", "2", "--optimizers", "1"];
-
-/// A program, a metric and a tool of cells, which tell in which process they ran.
-const CELL: &str = r#"
-import os, threading
-def where(question: str) -> str:
-    "Says in which process it runs."
-    return str(os.getpid())
-class Teller(dspy.Module):
-    def __init__(self):
-        super().__init__()
-        self.ask = dspy.Predict("question -> answer")
-    def forward(self, question):
-        answer = self.ask(question=question).answer
-        return dspy.Prediction(answer=answer, process=where(question))
-teller = Teller()
-class Locked(Teller):
-    def __init__(self):
-        super().__init__()
-        self.lock = threading.Lock()
-locked = Locked()
-def elsewhere(example, prediction, trace=None):
-    return float(prediction.process == str(os.getpid()))
-os.getpid()
-"#;
 
 fn health(lived: &Lived, place: usize, pool: &str) -> Value {
     let pools = lived.result(place)["pools"].as_array().unwrap();
@@ -46,7 +23,7 @@ fn workers(pool: &Value) -> Vec<String> {
 #[test]
 fn r86_what_cells_define_runs_in_the_pools() {
     let mut lines = Lines::new();
-    let defined = lines.cell(CELL);
+    let defined = lines.cell(&format!("{TELLER}os.getpid()"));
     let inputs = json!({"question": "What is 12*7?"});
     let ran = lines.ask(
         "execute_program",

@@ -62,33 +62,34 @@ fn code_is_run_limited_and_told_about() {
     assert!(named.contains(&"sandbox execute") && named.contains(&"local (unsafe) execute"));
 }
 
+/// Asks a module with these options the usual question.
+fn ask(lines: &mut Lines, module: &str, options: Value) -> usize {
+    lines.ask(
+        "execute_module",
+        json!({"module": module, "signature": "question -> answer", "options": options,
+               "inputs": {"question": "What is 12*7?"}}),
+    )
+}
+
 /// R118: the modules that run code do so in the sandbox, and tell what ran; where
 /// none starts they answer without execution and say so.
 #[test]
 fn modules_run_their_code_or_say_that_they_did_not() {
     let mut lines = Lines::new();
-    let mut run = |module: &str, options: Value| {
-        let inputs = json!({"question": "What is 12*7?"});
-        let signature = "question -> answer";
-        lines.ask(
-            "execute_module",
-            json!({"module": module, "signature": signature, "options": options, "inputs": inputs}),
-        )
-    };
-    let thought = run("ProgramOfThought", json!({}));
-    let acted = run("CodeAct", json!({"tools": []}));
-    let explored = run("RLM", json!({}));
-    let local = run("ProgramOfThought", json!({"interpreter": "local"}));
-    let odd = run("ProgramOfThought", json!({"interpreter": "sandbx"}));
+    let thought = ask(&mut lines, "ProgramOfThought", json!({}));
+    let acted = ask(&mut lines, "CodeAct", json!({"tools": []}));
+    let explored = ask(&mut lines, "RLM", json!({}));
+    let local = ask(
+        &mut lines,
+        "ProgramOfThought",
+        json!({"interpreter": "local"}),
+    );
+    let odd = ask(
+        &mut lines,
+        "ProgramOfThought",
+        json!({"interpreter": "sandbx"}),
+    );
     let broken = lines.cell("class Broken:\n    tools = {}\n    def start(self): pass\n    def shutdown(self): pass\n    def execute(self, code, variables=None):\n        raise dspy.CodeInterpreterError('it is broken')");
-    let mut run = |module: &str, options: Value| {
-        let inputs = json!({"question": "What is 12*7?"});
-        let signature = "question -> answer";
-        lines.ask(
-            "execute_module",
-            json!({"module": module, "signature": signature, "options": options, "inputs": inputs}),
-        )
-    };
     let without = ["ProgramOfThought", "CodeAct", "RLM"].map(|module| {
         let tools = if module == "CodeAct" {
             json!([])
@@ -99,9 +100,10 @@ fn modules_run_their_code_or_say_that_they_did_not() {
         if tools.is_array() {
             options["tools"] = tools;
         }
-        run(module, options)
+        ask(&mut lines, module, options)
     });
-    let strict = run(
+    let strict = ask(
+        &mut lines,
         "ProgramOfThought",
         json!({"interpreter": "Broken", "fallback": false}),
     );

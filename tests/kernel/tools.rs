@@ -47,26 +47,18 @@ fn tools_outlive_the_kernel() {
         json!({"module": "ReAct", "signature": "question -> answer", "options": {"tools": ["add"]},
             "inputs": {"question": "Use add with a=40 and b=2. What is 40+2?"}}),
     );
-    let nobody = lines.ask(
-        "call_tool",
-        json!({"name": "double", "arguments": {"n": 4}}),
-    );
+    let twice = json!({"name": "double", "arguments": {"n": 4}});
+    let nobody = lines.ask("call_tool", twice.clone());
     lines.ask(
         "set_tool_approval",
         json!({"name": "double", "approval": "allow"}),
     );
-    let allowed = lines.ask(
-        "call_tool",
-        json!({"name": "double", "arguments": {"n": 4}}),
-    );
+    let allowed = lines.ask("call_tool", twice.clone());
     lines.ask(
         "set_tool_approval",
         json!({"name": "double", "approval": "deny"}),
     );
-    let denied = lines.ask(
-        "call_tool",
-        json!({"name": "double", "arguments": {"n": 4}}),
-    );
+    let denied = lines.ask("call_tool", twice);
     let unknown = lines.ask("remove_tool", json!({"name": "ad"}));
     lines.ask("remove_tool", json!({"name": "add"}));
     let gone = lines.ask("call_tool", json!({"name": "add", "arguments": {"a": 1}}));

@@ -1,7 +1,7 @@
 //! Agents and jobs, as they are seen while they run and afterwards.
 
 use crate::support::terminal::{Terminal, keys};
-use crate::support::{Home, venv};
+use crate::support::{Home, TELLER, venv};
 
 /// Whether a line of the screen holds all of these.
 fn a_line(screen: &vt100::Screen, parts: &[&str]) -> bool {
@@ -50,27 +50,6 @@ fn an_agent_on_an_mcp_server_is_watched() {
         .wait_for("get_current_time(timezone=\"UTC\")");
 }
 
-/// A program, a metric and a tool of a cell, which tell in which process they ran.
-const CELL: &str = r#"import os, threading
-def where(question: str) -> str:
-    "Says in which process it runs."
-    return str(os.getpid())
-class Teller(dspy.Module):
-    def __init__(self):
-        super().__init__()
-        self.ask = dspy.Predict("question -> answer")
-    def forward(self, question):
-        answer = self.ask(question=question).answer
-        return dspy.Prediction(answer=answer, process=where(question))
-class Locked(Teller):
-    def __init__(self):
-        super().__init__()
-        self.lock = threading.Lock()
-teller, locked = Teller(), Locked()
-def elsewhere(example, prediction, trace=None):
-    return float(prediction.process == str(os.getpid()))
-print("kernel", os.getpid(), sep="-")"#;
-
 /// The number that follows `label` on the screen.
 fn number(terminal: &Terminal, label: &str) -> u32 {
     let text = terminal.screen();
@@ -97,7 +76,8 @@ fn what_cells_define_runs_as_jobs_from_the_screen() {
     std::fs::write(home.work().join("sums.jsonl"), sums).unwrap();
     let mut terminal = Terminal::dspex(&home, &[], 120, 40);
     terminal.wait_for("● ready");
-    terminal.paste(CELL).send(keys::F9).wait_for("kernel-");
+    let defined = format!("{TELLER}print('kernel', os.getpid(), sep='-')");
+    terminal.paste(&defined).send(keys::F9).wait_for("kernel-");
     let kernel = number(&terminal, "kernel-");
     // What the cell made is known when it has ended.
     terminal.wait_for("· teller");

@@ -3,6 +3,8 @@
 
 use serde_json::Value;
 
+use crate::app::answer::{count, is, list, text};
+
 /// A `health_check` or `pools` answer as a small table.
 pub(super) fn plain(result: &Value) -> String {
     let mut lines = Vec::new();
@@ -98,26 +100,6 @@ fn member(worker: &Value) -> String {
         count(worker, "rss_mb"),
         count(worker, "memory_mb"),
     )
-}
-
-fn list<'a>(value: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> {
-    value
-        .get(key)
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-}
-
-fn is(value: &Value, key: &str) -> bool {
-    value.get(key).and_then(Value::as_bool) == Some(true)
-}
-
-fn text<'a>(value: &'a Value, key: &str) -> &'a str {
-    value.get(key).and_then(Value::as_str).unwrap_or_default()
-}
-
-fn count(value: &Value, key: &str) -> u64 {
-    value.get(key).and_then(Value::as_u64).unwrap_or_default()
 }
 
 #[cfg(test)]

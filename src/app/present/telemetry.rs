@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use serde_json::Value;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr};
 
-use super::{short, text};
+use super::short;
+use crate::app::answer::{count, list, text};
 
 /// Order of the tables; kinds that are not named here come after.
 const KINDS: [&str; 4] = ["operation", "module", "lm", "tool"];
@@ -30,16 +31,14 @@ pub fn metrics(result: &Value, columns: usize) -> Vec<String> {
             .position(|it| *it == kind)
             .unwrap_or(KINDS.len())
     };
-    let key = |row: &Value| {
-        (
-            place(row),
-            text(row, "kind"),
-            u64::MAX - number(row, "count"),
-        )
-    };
-    rows.sort_by_key(|row| key(row));
+    rows.sort_by(|one, other| {
+        let kinds = place(one).cmp(&place(other));
+        kinds
+            .then_with(|| text(one, "kind").cmp(text(other, "kind")))
+            .then_with(|| count(other, "count").cmp(&count(one, "count")))
+    });
     let mut lines = vec![totals(result)];
-    let mut last = String::new();
+    let mut last = "";
     for row in rows {
         let kind = text(row, "kind");
         if kind != last {
@@ -52,13 +51,13 @@ pub fn metrics(result: &Value, columns: usize) -> Vec<String> {
             ));
             last = kind;
         }
-        let tokens = number(row, "input_tokens") + number(row, "output_tokens");
+        let tokens = count(row, "input_tokens") + count(row, "output_tokens");
         let cells = [
-            compact(number(row, "count")),
+            compact(count(row, "count")),
             percent(row),
             ms(row, "p50_ms"),
             ms(row, "p95_ms"),
-            compact(number(row, "calls") + number(row, "hits")),
+            compact(count(row, "calls") + count(row, "hits")),
             compact(tokens),
             dollars(row),
         ];
@@ -77,15 +76,15 @@ pub fn metrics(result: &Value, columns: usize) -> Vec<String> {
             score.map_or_else(|| "–".to_owned(), |score| format!("{score:.1}"))
         };
         let cells = [
-            compact(number(row, "evaluations")),
-            compact(number(row, "optimizations")),
+            compact(count(row, "evaluations")),
+            compact(count(row, "optimizations")),
             score("last_score"),
             score("best_score"),
             String::new(),
             score("ms_per_call"),
             dollars(row),
         ];
-        let name = fit(&text(row, "signature"), room.saturating_sub(11));
+        let name = fit(text(row, "signature"), room.saturating_sub(11));
         lines.push(line(&format!("  {name} {hash}"), room, &cells));
     }
     lines
@@ -95,7 +94,7 @@ pub fn metrics(result: &Value, columns: usize) -> Vec<String> {
 fn totals(result: &Value) -> String {
     let empty = Value::Null;
     let totals = result.get("totals").unwrap_or(&empty);
-    let of = |key: &str| number(totals, key);
+    let of = |key: &str| count(totals, key);
     format!(
         "{} LM calls · {} from the record · {} failed · {} tokens in, {} out · {}",
         compact(of("calls")),
@@ -188,18 +187,9 @@ fn entry(entry: &Value) -> String {
     line
 }
 
-fn list<'a>(result: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> + use<'a> {
-    let list = result.get(key).and_then(Value::as_array);
-    list.into_iter().flatten()
-}
-
-fn number(row: &Value, key: &str) -> u64 {
-    row.get(key).and_then(Value::as_u64).unwrap_or_default()
-}
-
 fn percent(row: &Value) -> String {
     let rate = row.get("error_rate").and_then(Value::as_f64);
-    match (number(row, "errors"), rate) {
+    match (count(row, "errors"), rate) {
         (0, _) | (_, None) => "0".to_owned(),
         (_, Some(rate)) if rate < 0.1 => format!("{:.1} %", rate * 100.0),
         (_, Some(rate)) => format!("{:.0} %", rate * 100.0),
@@ -219,7 +209,7 @@ fn ms(row: &Value, key: &str) -> String {
 /// Known dollars; `+?` where some calls have no known price, `?` where none has.
 fn dollars(row: &Value) -> String {
     let cost = row.get("cost").and_then(Value::as_f64).unwrap_or_default();
-    match (cost, number(row, "unpriced")) {
+    match (cost, count(row, "unpriced")) {
         (cost, 0) if cost >= 1.0 => format!("${cost:.2}"),
         (cost, 0) => format!("${cost:.4}"),
         (0.0, _) => "?".to_owned(),

@@ -1,6 +1,8 @@
 //! Operations on language models.
 
-use super::{core, may, need, open, run};
+use super::{
+    API_BASE, API_KEY_COMMAND, API_KEY_ENV, API_KEY_FILE, PORT, core, may, need, open, run,
+};
 use crate::operation::{Kind, Operation};
 use crate::session::event::RunKind;
 
@@ -24,19 +26,11 @@ pub(super) const ROWS: &[Operation] = &[
                 Kind::Text,
                 "Model, with or without its `provider/`.",
             ),
-            may("api_base", Kind::Text, "Base URL of a server of one's own."),
-            may("port", Kind::Count, "Port of a server on this machine."),
-            may(
-                "api_key_env",
-                Kind::Text,
-                "Environment variable that holds the key.",
-            ),
-            may(
-                "api_key_command",
-                Kind::Text,
-                "Command that prints the key.",
-            ),
-            may("api_key_file", Kind::Text, "File that holds the key."),
+            API_BASE,
+            PORT,
+            API_KEY_ENV,
+            API_KEY_COMMAND,
+            API_KEY_FILE,
             may(
                 "select",
                 Kind::Bool,
@@ -104,19 +98,11 @@ pub(super) const ROWS: &[Operation] = &[
                 Kind::Text,
                 "`openai`, `anthropic`, `gemini`, `ollama`, `local`, …",
             ),
-            may("api_base", Kind::Text, "Base URL of a server of one's own."),
-            may("port", Kind::Count, "Port of a server on this machine."),
-            may(
-                "api_key_env",
-                Kind::Text,
-                "Environment variable that holds the key.",
-            ),
-            may(
-                "api_key_command",
-                Kind::Text,
-                "Command that prints the key.",
-            ),
-            may("api_key_file", Kind::Text, "File that holds the key."),
+            API_BASE,
+            PORT,
+            API_KEY_ENV,
+            API_KEY_COMMAND,
+            API_KEY_FILE,
         ],
         &[
             need(
