@@ -10,6 +10,8 @@ mod embed;
 mod gate;
 #[path = "python/interrupt.rs"]
 mod interrupt;
+#[path = "python/json.rs"]
+mod json;
 #[path = "python/lanes.rs"]
 mod lanes;
 #[path = "python/link.rs"]
@@ -24,8 +26,6 @@ mod process;
 mod reader;
 #[path = "python/sandbox.rs"]
 mod sandbox;
-#[path = "python/scan.rs"]
-mod scan;
 #[path = "python/spans.rs"]
 mod spans;
 #[path = "python/warden.rs"]

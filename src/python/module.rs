@@ -15,9 +15,9 @@ use pyo3::types::{PyBytes, PyIterator};
 use serde_json::value::RawValue;
 
 use super::gate::{Reply, Slot};
+use super::json;
 use super::link::Link;
 use super::process;
-use super::scan;
 use super::spans::{End, Start};
 
 create_exception!(
@@ -57,7 +57,7 @@ pub(super) mod _dspex {
     use super::{
         RunCancelled, TransportFailure, cell_began, cell_ended, count_json, is_cancelled, lm_call,
         lm_drop, lm_open, read_input, request_approval, send, send_pieces, span_end, span_start,
-        wait,
+        wait, write_json,
     };
 
     #[pymodule_init]
@@ -207,7 +207,18 @@ fn raw(json: &[u8]) -> Option<&RawValue> {
 /// cannot, or not within so many levels and values.
 #[pyfunction]
 fn count_json(value: &Bound<'_, PyAny>, depth: usize, most: u32) -> i64 {
-    scan::count_json(value, depth, most)
+    json::count_json(value, depth, most)
+}
+
+/// The JSON of a value that JSON can say as it is, within so many levels and values;
+/// `None` where it cannot, or where long text makes it orjson's.
+#[pyfunction]
+fn write_json<'py>(
+    value: &Bound<'py, PyAny>,
+    depth: usize,
+    most: u32,
+) -> Option<Bound<'py, PyBytes>> {
+    json::write_json(value, depth, most)
 }
 
 /// Whether a run was cancelled.

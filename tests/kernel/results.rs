@@ -47,6 +47,56 @@ len(values)
     assert!(outputs.contains(r#""_type":"date""#), "{outputs}");
 }
 
+/// R49: what the native module writes is what orjson writes, to the byte, and it leaves
+/// to the careful walk what JSON cannot say.
+#[test]
+fn the_native_writer_agrees_with_orjson() {
+    let mut lines = Lines::new();
+    let cell = lines.cell(
+        r#"
+import _dspex, math, orjson, random, struct
+chance = random.Random(3)
+lengths = [*range(10), 15, 16, 17, 31, 32, 33, 63, 64, 100]
+special = [*range(0x20), 0x22, 0x5c, 0x7f, 0x80, 0x1f600]
+def text():
+    out = "".join(chance.choice("abc é☃") for _ in range(chance.choice(lengths)))
+    if out and chance.random() < 0.3:
+        at = chance.randrange(len(out))
+        out = out[:at] + chr(chance.choice(special)) + out[at + 1:]
+    return out
+def number():
+    value = struct.unpack("d", chance.randbytes(8))[0]
+    return value if math.isfinite(value) else chance.choice([0.0, -0.0, 1e16, 1e15, 1e-5, 5e-324])
+def whole():
+    return chance.choice([0, -1, 2**63 - 1, -2**63, chance.randrange(-10**6, 10**6), chance.randrange(-2**63, 2**63)])
+def made(depth):
+    kind = chance.randrange(8 if depth else 5)
+    if kind < 5:
+        return (text, number, whole, lambda: None, lambda: chance.random() < 0.5)[kind]()
+    if kind < 7:
+        return [made(depth - 1) for _ in range(chance.randrange(5))]
+    return {text(): made(depth - 1) for _ in range(chance.randrange(6))}
+def write(value, depth=100, most=20_000_000):
+    return _dspex.write_json(value, depth, most)
+for _ in range(4000):
+    value = [made(4), made(3)]
+    assert write(value) == orjson.dumps(value), value
+long_key = "a key longer than one block of the writer, by far"
+table = [{"index": n, long_key: "\x01" * 4000} for n in range(700)]
+assert write(table) == orjson.dumps(table)
+cyclic = []
+cyclic.append(cyclic)
+for other in (math.nan, math.inf, 2**63, -2**63 - 1, "half \ud800", {"_type": 1}, {1: 2}, {"half \ud800": 1},
+              (1,), b"x", cyclic, "x" * 5000):
+    assert write([1, {"a": other}]) is None, other
+assert write([[1]], 2) == b"[[1]]" and write([[1]], 1) is None
+assert write([0] * 99, 9, 100) and write([0] * 100, 9, 100) is None
+"agreed"
+"#,
+    );
+    assert_eq!(lines.live().value(cell), "'agreed'");
+}
+
 /// R55: a dataset of 100,000 examples travels in chunks, whole and in order.
 #[test]
 fn a_hundred_thousand_examples_travel() {

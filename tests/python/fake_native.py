@@ -122,6 +122,11 @@ class Native(types.ModuleType):
         plain = is_json(value, depth, left)
         return (1 if plain else -1) * max(1, most - left[0])
 
+    def write_json(self, value, depth, most):
+        if self.count_json(value, depth, most) <= 0:
+            return None
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
     def is_cancelled(self, run):
         return run in self.cancelled
 

@@ -3,7 +3,7 @@
 `dumps` encodes any value; `restore` makes equal values of what `loads` reads. What
 JSON cannot say is tagged `{"_type": kind, ...}`; the kinds are in `builtin`, `models`
 and `science`. A value that JSON can say whole is not walked in Python at all: the
-native module looks through it and orjson writes it.
+native module writes it, or, where it has long text, looks through it for orjson.
 """
 
 from __future__ import annotations
@@ -46,6 +46,8 @@ _BATCH = 500
 
 def dumps(value: Any) -> bytes:
     """The JSON of any value."""
+    if (written := _dspex.write_json(value, MAX_DEPTH, MOST)) is not None:
+        return written
     if orjson is not None and _dspex.count_json(value, MAX_DEPTH, MOST) > 0:
         with contextlib.suppress(TypeError, ValueError):
             return orjson.dumps(value)
