@@ -7,6 +7,7 @@
 mod kernel;
 mod memory;
 mod pools;
+mod recovery;
 mod sandbox;
 mod screen;
 mod scripts;
@@ -85,6 +86,7 @@ pub async fn run(
         "worker",
         "calls",
         "pools",
+        "recovery",
         "interrupt",
         "sandbox",
         "memory",
@@ -98,6 +100,7 @@ pub async fn run(
             "worker" => kernel::worker(&bench).await,
             "calls" => kernel::calls(&bench).await,
             "pools" => pools::measure(&bench).await,
+            "recovery" => recovery::measure(&bench).await,
             "interrupt" => kernel::interrupt(&bench).await,
             "sandbox" => sandbox::measure(&bench).await,
             "memory" => memory::measure(&bench).await,

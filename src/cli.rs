@@ -2,7 +2,7 @@
 //!
 //! Data goes to standard output, everything else to standard error. Exit codes:
 //! 0 done, 1 the thing asked for failed, 2 wrong usage, 129 the terminal went
-//! away, 130 interrupted.
+//! away, 130 interrupted, 143 told to end.
 
 mod exec;
 mod gateway;
@@ -132,6 +132,9 @@ pub struct ExecArgs {
     /// Read one `{"operation", "arguments", "id"}` a line, answer one line each.
     #[arg(long, conflicts_with_all = ["operation", "arguments"])]
     pub jsonl: bool,
+    /// Answer in JSON; it always does.
+    #[arg(long)]
+    pub json: bool,
     /// List the operations.
     #[arg(long)]
     pub list: bool,

@@ -33,7 +33,9 @@ pub const TABLE: &[Setting] = &[
     ("optimizers", "wait_seconds", 1, 86_400, "how long one waits (5)"),
     ("optimizers", "memory_mb", 128, 1_048_576, "as above (2048)"),
     ("kernel", "memory_mb", 128, 1_048_576, "above it the kernel is told of; it is never ended for it (2048)"),
+    ("kernel", "answer_seconds", 1, 86_400, "how long it may take to answer what is no run: completion, inspection, prompts (30)"),
     ("health", "probe_seconds", 1, 3_600, "how often a worker with jobs is asked whether it lives (5)"),
+    ("health", "probe_idle_seconds", 1, 86_400, "how often one without jobs is asked (30)"),
     ("health", "unresponsive_seconds", 1, 3_600, "silence after which it gets no further jobs (10)"),
     ("health", "kill_seconds", 1, 86_400, "silence after which it is replaced (60)"),
 ];
@@ -135,6 +137,12 @@ impl Settings {
         self.get("kernel", "memory_mb")
     }
 
+    /// How long the kernel may take to answer what is no run.
+    pub fn request_deadline(&self) -> Option<Duration> {
+        let seconds = self.get("kernel", "answer_seconds");
+        seconds.map(Duration::from_secs)
+    }
+
     /// Changes the pools; their sizes only where there are pools at all.
     pub fn apply(&self, pools: &mut PoolsOptions) {
         self.apply_to("pool", &mut pools.general);
@@ -145,6 +153,7 @@ impl Settings {
             }
         };
         health("probe_seconds", &mut pools.probe_every);
+        health("probe_idle_seconds", &mut pools.probe_idle_every);
         health("unresponsive_seconds", &mut pools.unresponsive_after);
         health("kill_seconds", &mut pools.kill_after);
     }
@@ -187,7 +196,8 @@ mod tests {
     fn r85_the_file_sets_the_pools() {
         let settings = parse(
             "[pool]\nworkers = 3\nqueue = 20\nwait_seconds = 7\nmemory_mb = 512\n\
-             [optimizers]\nworkers = 1\n[kernel]\nmemory_mb = 900\n[health]\nkill_seconds = 30\n",
+             [optimizers]\nworkers = 1\n[kernel]\nmemory_mb = 900\nanswer_seconds = 7\n[health]\nkill_seconds = 30\n\
+             probe_idle_seconds = 60\n",
         )
         .unwrap();
         let mut pools = PoolsOptions::none();
@@ -208,7 +218,56 @@ mod tests {
         );
         assert_eq!((pools.optimizer.size, pools.kill_after.as_secs()), (1, 30));
         assert_eq!(settings.kernel_memory_mb(), Some(900));
+        assert_eq!(settings.request_deadline(), Some(Duration::from_secs(7)));
+        assert_eq!(pools.probe_idle_every, Duration::from_mins(1));
         assert_eq!(parse("").unwrap(), Settings::default());
+    }
+
+    /// R87, R90, R102: what holds where the file says nothing, and that the table says so.
+    #[test]
+    fn r102_the_defaults_are_what_the_table_says() {
+        let pools = PoolsOptions::none();
+        let core = crate::app::CoreOptions::new(std::path::PathBuf::new());
+        let seconds = |time: Duration| time.as_secs();
+        let defaults = [
+            ("pool", "jobs_per_worker", pools.general.slots as u64),
+            ("pool", "queue", pools.general.queue as u64),
+            ("pool", "wait_seconds", seconds(pools.general.patience)),
+            ("pool", "memory_mb", pools.general.memory_mb),
+            ("optimizers", "queue", pools.optimizer.queue as u64),
+            (
+                "optimizers",
+                "wait_seconds",
+                seconds(pools.optimizer.patience),
+            ),
+            ("kernel", "memory_mb", core.kernel_memory_mb),
+            ("kernel", "answer_seconds", seconds(core.request_deadline)),
+            ("health", "probe_seconds", seconds(pools.probe_every)),
+            (
+                "health",
+                "probe_idle_seconds",
+                seconds(pools.probe_idle_every),
+            ),
+            (
+                "health",
+                "unresponsive_seconds",
+                seconds(pools.unresponsive_after),
+            ),
+            ("health", "kill_seconds", seconds(pools.kill_after)),
+        ];
+        for (section, name, default) in defaults {
+            let row = TABLE.iter().find(|row| (row.0, row.1) == (section, name));
+            let says = row.map_or("", |row| row.4);
+            assert!(
+                says.ends_with(&format!("({default})")),
+                "{name}: {says}, not {default}"
+            );
+        }
+        assert_eq!(seconds(core.request_deadline), 30);
+        assert_eq!(
+            (pools.general.queue, seconds(pools.general.patience)),
+            (10, 5)
+        );
     }
 
     /// What is wrong is named with its line and what may have been meant.

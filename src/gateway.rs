@@ -22,7 +22,6 @@ use crate::session::journal::Journal;
 use crate::session::outline::{self, Redactor};
 
 pub mod assemble;
-pub mod budget;
 pub mod call;
 pub mod cassette;
 pub mod demo;
@@ -44,7 +43,6 @@ pub mod upstream;
 pub mod usage;
 pub mod watch;
 
-pub use budget::Spent;
 pub use cassette::CassetteMode;
 pub use door::{Door, DoorOptions, run_gateway};
 pub use faults::Fault;
@@ -53,7 +51,6 @@ pub use listing::Offered;
 pub use local::LocalLm;
 pub use watch::TokenDelta;
 
-use budget::Budget;
 use call::{Call, body_of};
 use cassette::{Cache, Cassette, Claim, Stored};
 use faults::FaultPlan;
@@ -148,7 +145,6 @@ struct Inner {
     faults: FaultPlan,
     upstream: Upstream,
     runs: Runs,
-    budget: Budget,
     watchers: Watchers,
 }
 
@@ -174,7 +170,6 @@ impl Gateway {
                 faults: FaultPlan::new(options.faults),
                 upstream,
                 runs: Runs::default(),
-                budget: Budget::default(),
                 watchers: Watchers::default(),
             }),
         }
@@ -283,11 +278,6 @@ impl Gateway {
             Some(key) => usize::from(self.inner.cache.forget(key)),
             None => self.inner.cache.clear(),
         }
-    }
-
-    /// What a run, or the whole session, spent.
-    pub fn spent(&self, run: Option<RunId>) -> Spent {
-        self.inner.budget.spent(run)
     }
 
     /// LM servers that answer on this machine's usual ports, and on these.
@@ -484,7 +474,6 @@ impl Inner {
         let profile = self.router.with_model(&call.model);
         let profile = profile.map_or_else(String::new, |entry| entry.profile.name.clone());
         let exchange = record::told(call, profile, &self.journal, &self.vault);
-        self.budget.add(call.request.run, &exchange);
         record::append(call, exchange, &self.journal);
         Arc::new(Ok(Reply {
             status: 204,
@@ -495,7 +484,6 @@ impl Inner {
     /// Records how a call ended; the answer may leave only after this.
     fn finish(&self, call: &Call, served: Served) -> (Arc<Outcome>, Option<Stored>) {
         let exchange = record::exchange(call, &served, &self.journal, &self.vault);
-        self.budget.add(call.request.run, &exchange);
         // An injected fault must not be served again as if it were an answer.
         let stored = Stored::of(&exchange).filter(|_| exchange.source != AnswerSource::Fault);
         record::append(call, exchange, &self.journal);

@@ -21,6 +21,7 @@ pub mod repl;
 pub mod sanitize;
 pub mod script;
 pub mod session;
+pub mod signals;
 pub mod terminal;
 pub mod theme;
 pub mod ui;

@@ -95,11 +95,17 @@ pub enum Kind {
     OneOf(&'static [&'static str]),
 }
 
+/// Further names under which an operation is found: the `:command`'s, where monitoring
+/// asks by it.
+const ALIASES: [(&str, &str); 1] = [("health", "health_check")];
+
 /// Finds an operation by name.
 ///
 /// # Errors
 /// `unknown_operation`, with near matches.
 pub fn find(name: &str) -> Result<&'static Operation, OperationError> {
+    let alias = ALIASES.iter().find(|(alias, _)| *alias == name);
+    let name = alias.map_or(name, |(_, named)| named);
     all()
         .find(|operation| operation.name == name)
         .ok_or_else(|| {
@@ -140,6 +146,7 @@ mod tests {
                 "{} is listed twice",
                 operation.name
             );
+            assert!(ALIASES.iter().all(|(alias, _)| *alias != operation.name));
             assert!(
                 operation.doc.ends_with('.'),
                 "{}: doc is a sentence",

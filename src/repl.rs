@@ -22,8 +22,6 @@ use crate::app::Core;
 use driver::Driver;
 use printer::{Printer, Results};
 
-pub(crate) use script::signal_code;
-
 /// How the REPL behaves.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Options {

@@ -148,7 +148,7 @@ pub async fn run(mut core: Core, script: &Script, arguments: &[String]) -> ExitC
             Ending::Interrupted => 130,
             Ending::Exit(code) => code,
             Ending::Quit | Ending::Closed => 0,
-            Ending::Signal(number) => crate::repl::signal_code(number),
+            Ending::Signal(number) => crate::signals::exit_code(number),
         };
         break;
     }

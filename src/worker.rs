@@ -23,4 +23,5 @@ pub use health::{MemberHealth, PoolHealth, WorkersHealth};
 pub use host::{ApprovalReply, Host, LmReply, WorkerEvent};
 pub use pool::{PoolOptions, PoolRole, PoolsOptions};
 pub use process::Death;
+pub(crate) use supervisor::shutting_down;
 pub use supervisor::{Intensity, Lease, Supervisor, SupervisorOptions, Wanted};

@@ -11,20 +11,26 @@ use dspex_tui::session::event::{Event, EventBody};
 use dspex_tui::session::reader::SessionReader;
 use serde_json::{Value, json};
 
+use crate::support::stub_lm::Scripted;
 use crate::support::{Home, PATIENCE, workbench};
 
 mod alterations;
 mod batch;
+mod classes;
 mod disk;
+mod endings;
 mod keys;
+mod monitoring;
 mod neighbours;
 mod paying;
+mod pools;
 mod replay;
 mod sandbox;
 mod scripts;
 mod storm;
 mod together;
 mod trials;
+mod unanswered;
 mod values;
 mod workbench_death;
 mod worker_death;
@@ -229,6 +235,43 @@ fn comes_true(patience: Duration, mut holds: impl FnMut() -> bool) -> bool {
         std::thread::park_timeout(Duration::from_millis(5));
     }
     true
+}
+
+/// Writes the settings file of a home.
+fn settings(home: &mut Home, text: &str) {
+    let path = home.root().join("settings.toml");
+    std::fs::write(&path, text).unwrap();
+    home.set("DSPEX_CONFIG", path.display().to_string());
+}
+
+/// Every process that was started in a home.
+fn processes_of(home: &Home) -> Vec<i32> {
+    let own = home.root().join("home");
+    processes_with(&format!("HOME={}", own.display()))
+}
+
+/// An answer of `question -> answer` as DSPy's chat adapter wants it.
+fn fine() -> Scripted {
+    Scripted::chat("[[ ## answer ## ]]\nfine\n\n[[ ## completed ## ]]")
+}
+
+/// Makes a server the LM of a session, and `qa` a program.
+#[track_caller]
+fn set_up_qa(exec: &mut Exec, base: &str) {
+    exec.done(
+        "configure_lm",
+        json!({"provider": "openai", "name": "stub", "model": "stub", "api_base": base,
+               "num_retries": 0}),
+    );
+    exec.done(
+        "create_program",
+        json!({"name": "qa", "module": "Predict", "signature": "question -> answer"}),
+    );
+}
+
+/// Arguments that run `qa`.
+fn ask_qa(question: &str) -> Value {
+    json!({"program": "qa", "inputs": {"question": question}})
 }
 
 /// Processes whose environment has this `NAME=value`, zombies left out.

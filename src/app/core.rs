@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use serde_json::json;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 
 use super::effect::Effect;
 use super::host::CoreHost;
@@ -14,7 +14,7 @@ use super::options::{CoreOptions, SessionChoice};
 use super::requests::Requests;
 use super::resolve::DEMO;
 use super::socket::{Remote, Server};
-use super::state::{Message, SaveStatus, State, Submission};
+use super::state::{Message, SaveStatus, State};
 use super::update::update;
 use super::{Handle, OperationResult};
 use super::{audit, health, telemetry};
@@ -27,7 +27,9 @@ use crate::session::journal::Journal;
 use crate::session::reader::SessionReader;
 use crate::session::state::SessionState;
 use crate::session::{SessionError, catalog, compare as session_compare};
-use crate::worker::Supervisor;
+use crate::worker::{Supervisor, shutting_down};
+
+mod ending;
 
 /// How long to wait before the lock of a process that ended is tried again.
 const LOCK_PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
@@ -356,40 +358,6 @@ impl Core {
         }
     }
 
-    /// Goes on without a front end until no run is going on, `timeout` at most.
-    pub async fn run_headless(&mut self, timeout: std::time::Duration) {
-        let deadline = tokio::time::Instant::now() + timeout;
-        for effect in self.state.approvals.nobody_here() {
-            self.carry_out(effect);
-        }
-        while self.state.busy() && !self.state.stopping {
-            if self.state.input.is_some() {
-                // Nobody can answer any more: `input()` is at the end of its file.
-                let (reply, _) = oneshot::channel();
-                self.dispatch(Message::Submitted(Submission {
-                    operation: "reply_input".to_owned(),
-                    arguments: json!({"text": null}),
-                    reply,
-                }));
-            }
-            match tokio::time::timeout_at(deadline, self.next()).await {
-                Ok(message) => self.dispatch(message),
-                Err(_) => break,
-            }
-        }
-    }
-
-    /// Stops the workers and closes the session.
-    pub async fn close(mut self) {
-        if let Backing::Owner(owner) = &mut self.backing {
-            owner.requests.shutdown().await;
-            self.drain();
-        }
-        if let Backing::Owner(owner) = &self.backing {
-            owner.journal.close();
-        }
-    }
-
     fn dispatch_following(&mut self, message: Message) {
         let Backing::Follower(follower) = &mut self.backing else {
             return;
@@ -488,8 +456,7 @@ impl Core {
                 });
             }
             Effect::RestartKernel(reply) => {
-                owner.requests.restart_kernel();
-                let _ = reply.send(Ok(json!({})));
+                owner.requests.restart_kernel(reply);
             }
             Effect::ReadDocument(document, reply) => {
                 let journal = owner.journal.clone();
@@ -653,10 +620,6 @@ fn passport(options: &CoreOptions) -> Passport {
         cwd: options.cwd.display().to_string(),
         ..Passport::default()
     }
-}
-
-fn shutting_down() -> OperationError {
-    OperationError::internal("the workbench is shutting down")
 }
 
 fn read_document(journal: &Journal, document: &Document) -> OperationResult {

@@ -7,7 +7,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::OperationResult;
 use super::health;
@@ -21,7 +21,7 @@ use crate::protocol::error::{ErrorClass, OperationError, Strategy};
 use crate::protocol::message::{Lane, LmSpec, Request};
 use crate::session::event::{CellId, ProgramDef, RunId, Scope};
 use crate::session::state::SessionState;
-use crate::worker::{PoolRole, Supervisor, SupervisorOptions, environment};
+use crate::worker::{PoolRole, Supervisor, SupervisorOptions, environment, shutting_down};
 
 /// The core's way to its workers.
 pub(super) struct Requests {
@@ -38,6 +38,8 @@ pub(super) struct Requests {
     lm: Option<LmSpec>,
     /// A cell was handed to the kernel: it may hold what a job needs.
     lived: bool,
+    /// No worker is started any more.
+    closed: bool,
 }
 
 struct Asked {
@@ -71,6 +73,7 @@ impl Requests {
             remembered: 0,
             lm: None,
             lived: false,
+            closed: false,
         }
     }
 
@@ -204,11 +207,17 @@ impl Requests {
         }
     }
 
-    pub(super) fn restart_kernel(&mut self) {
-        match &self.supervisor {
-            Some(supervisor) => supervisor.restart_kernel(),
-            None => self.warm_up(),
-        }
+    /// Answers when whatever is asked next goes to the new kernel.
+    pub(super) fn restart_kernel(&mut self, reply: oneshot::Sender<OperationResult>) {
+        let begun = self.supervisor.clone();
+        let supervisor = self.supervisor();
+        tokio::spawn(async move {
+            let restarted = match (begun, supervisor) {
+                (Some(supervisor), _) => supervisor.restart_kernel().await,
+                (None, started) => started.map(drop),
+            };
+            let _ = reply.send(restarted.map(|()| json!({})));
+        });
     }
 
     /// The kernel's process id, while it is ready.
@@ -222,6 +231,7 @@ impl Requests {
     }
 
     pub(super) async fn shutdown(&mut self) {
+        self.closed = true;
         if let Some(supervisor) = self.supervisor.take() {
             supervisor.shutdown().await;
         }
@@ -230,6 +240,9 @@ impl Requests {
     fn supervisor(&mut self) -> Result<Supervisor, OperationError> {
         if let Some(supervisor) = &self.supervisor {
             return Ok(supervisor.clone());
+        }
+        if self.closed {
+            return Err(shutting_down());
         }
         let found = environment::discover(self.options.venv.as_deref(), &self.options.cwd)?;
         let mut options = SupervisorOptions::new(found, self.options.cwd.clone());

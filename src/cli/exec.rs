@@ -10,7 +10,8 @@ use super::open::{self, complain, print_line};
 use super::{Common, ExecArgs};
 use crate::app::{Core, OperationResult};
 use crate::operation::{self, Operation, Route, schema};
-use crate::protocol::error::OperationError;
+use crate::protocol::error::{ErrorClass, OperationError};
+use crate::signals::{Signals, exit_code};
 
 /// Runs `exec`. Exit code 0 when every answer is `ok`, 1 when one is not, 2 on wrong usage.
 pub(super) async fn run(args: ExecArgs, common: &Common) -> ExitCode {
@@ -33,16 +34,54 @@ pub(super) async fn run(args: ExecArgs, common: &Common) -> ExitCode {
         Ok(request) => request,
         Err(error) => return finish(&Err(error)),
     };
+    // Before there is a worker: whoever is told to end then takes it along.
+    let signals = Signals::catch().ok();
     let mut core = match open_core(common, Some(operation)).await {
         Ok(core) => core,
         Err(error) => return finish(&Err(error)),
     };
     let handle = core.handle();
-    let answer = core
-        .run_until(async move { handle.call(&name, arguments).await })
-        .await;
+    let answer = until_told(&mut core, signals, async move {
+        handle.call(operation.name, arguments).await
+    });
+    let answer = answer.await;
     core.close().await;
-    finish(&answer)
+    match answer {
+        Ok(answer) => finish(&answer),
+        Err(number) => {
+            print_line(&envelope(&Err(told_to_end())).to_string());
+            ExitCode::from(exit_code(number))
+        }
+    }
+}
+
+/// Drives the core until `future` is done, or until a signal asks this process to end:
+/// its number. What runs was then asked to stop.
+async fn until_told<F: Future>(
+    core: &mut Core,
+    signals: Option<Signals>,
+    future: F,
+) -> Result<F::Output, i32> {
+    let told = async {
+        match signals {
+            Some(mut signals) => signals.next().await,
+            None => std::future::pending().await,
+        }
+    };
+    let number = tokio::select! {
+        output = core.run_until(future) => return Ok(output),
+        number = told => number,
+    };
+    core.stop_what_runs();
+    Err(number)
+}
+
+fn told_to_end() -> OperationError {
+    OperationError::new(
+        "interrupted",
+        ErrorClass::Interrupted,
+        "a signal ended this before it was done",
+    )
 }
 
 async fn open_core(
@@ -62,6 +101,7 @@ async fn open_core(
 
 /// Answers line after line: each may build on what the ones before it made.
 async fn jsonl(common: &Common) -> ExitCode {
+    let signals = Signals::catch().ok();
     let mut core = match open_core(common, None).await {
         Ok(core) => core,
         Err(error) => return finish(&Err(error)),
@@ -71,34 +111,34 @@ async fn jsonl(common: &Common) -> ExitCode {
         Err(error) => return finish(&Err(error)),
     };
     let handle = core.handle();
-    let all_ok = core
-        .run_until(async move {
-            let mut lines = BufReader::new(tokio::io::stdin()).lines();
-            let mut all_ok = true;
-            while let Ok(Some(line)) = lines.next_line().await {
-                if line.trim().is_empty() {
-                    continue;
-                }
-                let (id, answer) = match parse_line(&line) {
-                    Ok((operation, arguments, id)) => {
-                        (id, handle.call(&operation, arguments).await)
-                    }
-                    Err(error) => (Value::Null, Err(error)),
-                };
-                all_ok &= answer.is_ok();
-                let mut object = envelope(&answer);
-                if let Value::Object(object) = &mut object {
-                    object.insert("id".to_owned(), id);
-                }
-                if !print_line(&object.to_string()) {
-                    break;
-                }
+    let answering = async move {
+        let mut lines = BufReader::new(tokio::io::stdin()).lines();
+        let mut all_ok = true;
+        while let Ok(Some(line)) = lines.next_line().await {
+            if line.trim().is_empty() {
+                continue;
             }
-            all_ok
-        })
-        .await;
+            let (id, answer) = match parse_line(&line) {
+                Ok((operation, arguments, id)) => (id, handle.call(&operation, arguments).await),
+                Err(error) => (Value::Null, Err(error)),
+            };
+            all_ok &= answer.is_ok();
+            let mut object = envelope(&answer);
+            if let Value::Object(object) = &mut object {
+                object.insert("id".to_owned(), id);
+            }
+            if !print_line(&object.to_string()) {
+                break;
+            }
+        }
+        all_ok
+    };
+    let answered = until_told(&mut core, signals, answering).await;
     core.close().await;
-    ExitCode::from(u8::from(!all_ok))
+    ExitCode::from(match answered {
+        Ok(all_ok) => u8::from(!all_ok),
+        Err(number) => exit_code(number),
+    })
 }
 
 fn parse_line(line: &str) -> Result<(String, Value, Value), OperationError> {

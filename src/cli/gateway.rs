@@ -10,6 +10,7 @@ use super::{Common, GatewayArgs};
 use crate::gateway::{self, DoorOptions, profiles};
 use crate::protocol::error::OperationError;
 use crate::session::Journal;
+use crate::signals::Signals;
 
 /// Serves until interrupted. Prints one line of JSON, `{"url", "token"}`, when ready.
 pub(super) async fn run(args: GatewayArgs, common: &Common) -> ExitCode {
@@ -43,8 +44,10 @@ async fn serve(args: GatewayArgs, common: &Common) -> Result<(), OperationError>
     let ready = |door: &gateway::Door| {
         print_line(&json!({"url": door.url, "token": door.token}).to_string());
     };
-    let stop = async {
-        let _ = tokio::signal::ctrl_c().await;
+    let mut signals = Signals::catch()
+        .map_err(|error| OperationError::internal(format!("no signals: {error}")))?;
+    let stop = async move {
+        signals.next().await;
     };
     gateway::run_gateway(options, Journal::ephemeral(), ready, stop).await
 }

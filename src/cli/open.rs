@@ -92,9 +92,6 @@ async fn screen(common: &Common, replay: Option<std::path::PathBuf>) -> ExitCode
 /// A fault or cassette mode that is not one, a mistake in the settings file.
 pub(super) fn core_options(common: &Common) -> Result<CoreOptions, OperationError> {
     let mut options = CoreOptions::new(std::env::current_dir().unwrap_or_default());
-    if let Some(deadline) = request_deadline() {
-        options.request_deadline = deadline;
-    }
     options.sessions_dir.clone_from(&common.sessions_dir);
     options.venv.clone_from(&common.venv);
     options.gateway = GatewayOptions::from_process();
@@ -115,8 +112,12 @@ pub(super) fn core_options(common: &Common) -> Result<CoreOptions, OperationErro
     // One answer or a script is all that is wanted: no worker but the kernel,
     // unless more are asked for.
     options.pools = pools(common, PoolsOptions::none())?;
-    if let Some(mb) = Settings::load()?.kernel_memory_mb() {
+    let settings = Settings::load()?;
+    if let Some(mb) = settings.kernel_memory_mb() {
         options.kernel_memory_mb = mb;
+    }
+    if let Some(deadline) = request_deadline().or_else(|| settings.request_deadline()) {
+        options.request_deadline = deadline;
     }
     options.session = match (&common.session, &common.new) {
         (Some(id), _) => SessionChoice::Open(id.clone()),

@@ -6,7 +6,6 @@
 use std::time::Instant;
 
 use serde_json::{Map, Value, json};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::format;
 use super::printer::Printer;
@@ -16,6 +15,7 @@ use crate::command::{self, Context, Parsed, ScreenAction};
 use crate::protocol::error::{ErrorClass, OperationError};
 use crate::session::event::RunId;
 use crate::session::state::Totals;
+use crate::signals::Signals;
 
 /// How an entry ended.
 #[derive(Debug, Clone, PartialEq)]
@@ -76,31 +76,11 @@ impl Question {
     }
 }
 
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-    hangup: Signal,
-}
-
-impl Signals {
-    fn new() -> std::io::Result<Self> {
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-            hangup: signal(SignalKind::hangup())?,
-        })
-    }
-
-    async fn next(this: &mut Option<Self>) -> i32 {
-        let Some(signals) = this else {
-            return std::future::pending().await;
-        };
-        tokio::select! {
-            Some(()) = signals.interrupt.recv() => libc::SIGINT,
-            Some(()) = signals.terminate.recv() => libc::SIGTERM,
-            Some(()) = signals.hangup.recv() => libc::SIGHUP,
-            else => std::future::pending().await,
-        }
+/// The next signal, where signals could be caught.
+async fn next_of(signals: &mut Option<Signals>) -> i32 {
+    match signals {
+        Some(signals) => signals.next().await,
+        None => std::future::pending().await,
     }
 }
 
@@ -118,7 +98,7 @@ impl Driver {
         Self {
             core,
             printer,
-            signals: Signals::new().ok(),
+            signals: Signals::catch().ok(),
             asker: None,
             cell_arguments: Map::new(),
             sums: true,
@@ -153,7 +133,7 @@ impl Driver {
             tokio::select! {
                 biased;
                 output = &mut future => return Ok(output),
-                signal = Signals::next(&mut self.signals) => return Err(signal),
+                signal = next_of(&mut self.signals) => return Err(signal),
                 message = self.core.next() => {
                     self.core.dispatch(message);
                     self.printer.show(&self.core.state().session);
@@ -211,7 +191,7 @@ impl Driver {
         loop {
             let step = tokio::select! {
                 biased;
-                signal = Signals::next(&mut self.signals) => Step::Signal(signal),
+                signal = next_of(&mut self.signals) => Step::Signal(signal),
                 answer = &mut answer => Step::Answer(
                     answer.unwrap_or_else(|_| Err(OperationError::internal("the workbench is shutting down"))),
                 ),
@@ -245,7 +225,10 @@ impl Driver {
                     }
                     self.stop_what_runs();
                 }
-                Step::Signal(number) => return Err(Ending::Signal(number)),
+                Step::Signal(number) => {
+                    self.core.stop_what_runs();
+                    return Err(Ending::Signal(number));
+                }
             }
         }
     }
@@ -320,13 +303,7 @@ impl Driver {
         let mut sum = Totals::default();
         let runs = self.core.state().session.runs.iter();
         for (_, run) in runs.filter(|(id, _)| Some(**id) > before) {
-            sum.calls += run.totals.calls;
-            sum.hits += run.totals.hits;
-            sum.failures += run.totals.failures;
-            sum.input_tokens += run.totals.input_tokens;
-            sum.output_tokens += run.totals.output_tokens;
-            sum.cost += run.totals.cost;
-            sum.unpriced += run.totals.unpriced;
+            sum.merge(&run.totals);
         }
         sum
     }

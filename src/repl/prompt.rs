@@ -10,10 +10,10 @@ use super::driver::{Driver, Ending};
 use super::editor::{Above, Job, Reader, Typed};
 use super::helper::{Known, PromptHelper};
 use super::printer::{Printer, Results, Stream, colours_wanted};
-use super::signal_code;
 use super::source::{Entry, EntryKind};
 use crate::app::Core;
 use crate::command::{self, Context, ScreenAction};
+use crate::signals;
 
 /// Runs the prompt until Ctrl-D, `:quit`, or the end of the terminal.
 pub(super) async fn run(core: Core) -> ExitCode {
@@ -101,7 +101,7 @@ async fn converse(
                 driver.printer.say(&format!("error: the terminal: {why}"));
                 return 1;
             }
-            Err(signal) => return signal_code(signal),
+            Err(signal) => return signals::exit_code(signal),
         };
         if text.trim().is_empty() {
             continue;
@@ -125,7 +125,7 @@ async fn converse(
             Ending::Done | Ending::Failed(_) | Ending::Interrupted => {}
             Ending::Exit(code) => return code,
             Ending::Quit | Ending::Closed => return 0,
-            Ending::Signal(signal) => return signal_code(signal),
+            Ending::Signal(signal) => return signals::exit_code(signal),
             Ending::Screen(action) => answer(driver, &action),
         }
     }

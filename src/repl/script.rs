@@ -7,6 +7,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use super::Options;
 use super::driver::{Driver, Ending};
 use super::source::{Entry, Splitter};
+use crate::signals;
 
 /// Runs what standard input says, statement by statement.
 pub(super) async fn run(mut driver: Driver, options: Options) -> ExitCode {
@@ -27,7 +28,7 @@ pub(super) async fn run(mut driver: Driver, options: Options) -> ExitCode {
                 failed = true;
                 break None;
             }
-            Err(signal) => break Some(signal_code(signal)),
+            Err(signal) => break Some(signals::exit_code(signal)),
         };
         for entry in &entries {
             match step(&mut driver, entry, options).await {
@@ -73,11 +74,6 @@ async fn step(driver: &mut Driver, entry: &Entry, options: Options) -> Step {
         Ending::Interrupted => Step::Stop(Some(130)),
         Ending::Exit(code) => Step::Stop(Some(code)),
         Ending::Quit | Ending::Closed => Step::Stop(None),
-        Ending::Signal(number) => Step::Stop(Some(signal_code(number))),
+        Ending::Signal(number) => Step::Stop(Some(signals::exit_code(number))),
     }
-}
-
-/// The exit code of a process that a signal ended.
-pub(crate) fn signal_code(number: i32) -> u8 {
-    128 + u8::try_from(number).unwrap_or(0)
 }

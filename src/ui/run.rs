@@ -17,6 +17,7 @@ use crate::protocol::error::OperationError;
 use crate::session::catalog;
 use crate::session::reader::SessionReader;
 use crate::session::replay::Replay;
+use crate::signals::{Signals, exit_code};
 use crate::terminal::events::Events;
 use crate::terminal::{self, Guard};
 use crate::theme::{Depth, Theme};
@@ -28,9 +29,8 @@ const CLOCK: Duration = Duration::from_millis(250);
 /// How long a core goes on without a screen for its runs to end.
 const DETACHED: Duration = Duration::from_hours(24);
 
-/// Exit codes a shell gives to SIGHUP and SIGTERM.
+/// The exit code a shell gives to SIGHUP.
 const HUNG_UP: u8 = 129;
-const TERMINATED: u8 = 143;
 
 /// How the screen is to be opened.
 #[derive(Debug, Clone, Default)]
@@ -52,21 +52,20 @@ enum End {
     Open(String),
     /// The terminal went away (SIGHUP, or it cannot be read any more).
     Gone,
-    Terminated,
+    /// It was told to end by this signal.
+    Told(i32),
 }
 
 /// What others may tell the workbench.
-struct Signals {
-    hangup: Signal,
-    terminate: Signal,
+struct Told {
+    end: Signals,
     resize: Signal,
 }
 
-impl Signals {
+impl Told {
     fn catch() -> std::io::Result<Self> {
         Ok(Self {
-            hangup: signal(SignalKind::hangup())?,
-            terminate: signal(SignalKind::terminate())?,
+            end: Signals::catch()?,
             resize: signal(SignalKind::window_change())?,
         })
     }
@@ -85,7 +84,7 @@ pub async fn run(mut core: Core, options: Options) -> Result<ExitCode, Operation
     // This thread draws, and starts the one that reads keys.
     terminal::scheduling::run_promptly();
     // Before the terminal is taken: whoever is told to end then gives it back.
-    let mut signals = Signals::catch().map_err(cannot)?;
+    let mut told = Told::catch().map_err(cannot)?;
     let mut screen = Screen::new(theme);
     let mut replay = match &options.replay {
         Some(dir) => Some(Showing::open(dir)?),
@@ -114,7 +113,7 @@ pub async fn run(mut core: Core, options: Options) -> Result<ExitCode, Operation
             &mut guard,
             &mut screen,
             &mut replay,
-            &mut signals,
+            &mut told,
             &options,
         ))
         .await
@@ -134,16 +133,21 @@ pub async fn run(mut core: Core, options: Options) -> Result<ExitCode, Operation
     };
     drop(guard);
     let mut code = match end {
-        End::Quit | End::Open(_) => ExitCode::SUCCESS,
         End::Gone => ExitCode::from(HUNG_UP),
-        End::Terminated => ExitCode::from(TERMINATED),
+        End::Quit | End::Open(_) | End::Told(_) => ExitCode::SUCCESS,
     };
-    if !matches!(end, End::Terminated) {
+    let told_to_end = if let End::Told(number) = end {
+        Some(number)
+    } else {
         tokio::select! {
-            () = core.run_headless(DETACHED) => {}
+            () = core.run_headless(DETACHED) => None,
             // Without a screen this is how it is told to end.
-            _ = signals.terminate.recv() => code = ExitCode::from(TERMINATED),
+            number = told.end.next_but_hangup() => Some(number),
         }
+    };
+    if let Some(number) = told_to_end {
+        code = ExitCode::from(exit_code(number));
+        core.stop_what_runs();
     }
     core.close().await;
     Ok(code)
@@ -254,7 +258,7 @@ async fn work(
     guard: &mut Guard,
     screen: &mut Screen,
     replay: &mut Option<Showing>,
-    signals: &mut Signals,
+    told: &mut Told,
     options: &Options,
 ) -> End {
     let (answer_tx, mut answers) = mpsc::unbounded_channel::<(u64, OperationResult)>();
@@ -391,15 +395,17 @@ async fn work(
         // Messages before input: what a key meets is the newest state.
         tokio::select! {
             biased;
-            _ = signals.hangup.recv() => return End::Gone,
-            _ = signals.terminate.recv() => return End::Terminated,
+            number = told.end.next() => return match number {
+                libc::SIGHUP => End::Gone,
+                number => End::Told(number),
+            },
             message = core.next() => {
                 core.dispatch(message);
                 pending.push(Input::StateChanged);
             }
             Some((tag, result)) = answers.recv() => pending.push(Input::Answered { tag, result }),
             tokens = watch.next() => pending.push(Input::Tokens(tokens)),
-            _ = signals.resize.recv() => {
+            _ = told.resize.recv() => {
                 if let Ok((width, height)) = crossterm::terminal::size() {
                     pending.push(Input::Resize(width, height));
                 }

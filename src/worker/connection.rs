@@ -246,6 +246,17 @@ impl Worker {
         self.signaller.send(Signal::SIGTERM);
     }
 
+    /// Ends it at once; what it was asked and has not answered fails with `error`.
+    pub(super) fn cut_off(&self, error: &OperationError) {
+        self.shared.end(error);
+        self.kill();
+    }
+
+    /// Whether it carries no request out.
+    pub(super) fn is_idle(&self) -> bool {
+        self.shared.pending().requests.is_empty()
+    }
+
     /// Ends it and whatever it started, at once.
     pub fn kill(&self) {
         self.signaller.send(Signal::SIGKILL);

@@ -80,6 +80,8 @@ pub struct PoolsOptions {
     pub optimizer: PoolOptions,
     /// How often a worker with jobs is asked whether it lives.
     pub probe_every: Duration,
+    /// How often one without jobs is asked.
+    pub probe_idle_every: Duration,
     /// How long it may take to say so before it gets no further jobs.
     pub unresponsive_after: Duration,
     /// How long it may stay silent before it is killed.
@@ -97,6 +99,7 @@ impl PoolsOptions {
                 ..PoolOptions::none()
             },
             probe_every: Duration::from_secs(5),
+            probe_idle_every: Duration::from_secs(30),
             unresponsive_after: Duration::from_secs(10),
             kill_after: Duration::from_mins(1),
         }

@@ -24,6 +24,7 @@ use crate::session::event::{CellId, RunId};
 
 mod keeper;
 mod lease;
+mod pulse;
 
 use keeper::{Keeper, Order};
 pub use lease::{Lease, Wanted};
@@ -234,10 +235,17 @@ impl Supervisor {
         }
     }
 
-    /// Ends the kernel and starts anew, also after too many deaths.
-    pub fn restart_kernel(&self) {
+    /// Ends the kernel and starts anew, also after too many deaths. Resolves when
+    /// whatever is asked from then on is asked of the new one.
+    ///
+    /// # Errors
+    ///
+    /// Why none can be started.
+    pub async fn restart_kernel(&self) -> Result<(), OperationError> {
+        let (done, restarted) = oneshot::channel();
         // A closed channel: the supervisor is shutting down.
-        let _ = self.orders.send(Order::Restart);
+        let _ = self.orders.send(Order::Restart(done));
+        restarted.await.unwrap_or_else(|_| Err(shutting_down()))
     }
 
     /// Ends all workers; resolves when none is left.
@@ -267,7 +275,8 @@ impl Supervisor {
     }
 }
 
-fn shutting_down() -> OperationError {
+/// What is answered to whoever asks for something while all is ended.
+pub(crate) fn shutting_down() -> OperationError {
     OperationError::new(
         "shutting_down",
         ErrorClass::Interrupted,

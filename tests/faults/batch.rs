@@ -6,7 +6,7 @@ use std::fs;
 use dspex_tui::session::event::{AnswerSource, Progress};
 
 use super::*;
-use crate::support::stub_lm::{Scripted, StubLm};
+use crate::support::stub_lm::StubLm;
 
 const ROWS: usize = 240;
 
@@ -38,18 +38,6 @@ fn batch(output: &str) -> Value {
            "keep": "id"})
 }
 
-fn set_up(exec: &mut Exec, stub: &StubLm) {
-    exec.done(
-        "configure_lm",
-        json!({"provider": "openai", "name": "stub", "model": "stub", "api_base": stub.base(),
-               "num_retries": 0}),
-    );
-    exec.done(
-        "create_program",
-        json!({"name": "qa", "module": "Predict", "signature": "question -> answer"}),
-    );
-}
-
 /// Good answers of the server that the session has recorded.
 fn recorded(home: &Home) -> usize {
     let good = |event: &Event| {
@@ -70,7 +58,7 @@ async fn a_killed_batch_goes_on_and_pays_once() {
         let choice = if life == 0 { "--new" } else { "--session" };
         let mut exec = Exec::start(&home, &[choice, "batch"]);
         if life == 0 {
-            set_up(&mut exec, &stub);
+            set_up_qa(&mut exec, &stub.base());
         }
         let already = stub.received().len();
         exec.submit("run_batch", &batch("out.jsonl"));
@@ -99,7 +87,7 @@ async fn a_killed_batch_goes_on_and_pays_once() {
     exec.close();
 
     let mut exec = Exec::start(&home, &["--new", "peace"]);
-    set_up(&mut exec, &stub);
+    set_up_qa(&mut exec, &stub.base());
     exec.done("run_batch", batch("peace.jsonl"));
     exec.close();
     let read = |name: &str| fs::read(home.work().join(name)).unwrap();
@@ -118,7 +106,7 @@ async fn a_batch_tells_how_far_it_is_and_can_be_cancelled() {
     let home = Home::new();
     prepare(&home);
     let mut exec = Exec::start(&home, &["--new", "batch"]);
-    set_up(&mut exec, &stub);
+    set_up_qa(&mut exec, &stub.base());
     let slow = json!({"program": "qa", "input": "in.jsonl", "output": "out.jsonl", "rate": 600,
                       "num_threads": 2});
     exec.submit("run_batch", &slow);
@@ -157,4 +145,67 @@ async fn a_batch_tells_how_far_it_is_and_can_be_cancelled() {
         panic!("it does not tell how far it is: {told:?}");
     };
     assert_eq!((done, total), (ROWS as u64, ROWS as u64));
+}
+
+/// R132: a thousand inputs, sixteen at a time on a pool's worker; each seventh is refused by
+/// the server. Killed on the way and gone on with, the output has each row in its place,
+/// with its answer or its own error.
+#[tokio::test]
+async fn r132_a_thousand_rows_with_errors_of_their_own() {
+    const MANY: usize = 1000;
+    let stub = StubLm::start(|_, received| {
+        let asked = question(&received.json);
+        let number: usize = asked.trim_start_matches('q').parse().unwrap();
+        match number % 7 {
+            3 => Scripted::error(400, &format!("{asked} is refused")),
+            _ => Scripted::chat(&format!(
+                "[[ ## answer ## ]]\nre: {asked}\n\n[[ ## completed ## ]]"
+            )),
+        }
+    });
+    let home = Home::new();
+    let rows = (0..MANY).map(|n| json!({"question": format!("q{n}")}).to_string());
+    fs::write(
+        home.work().join("in.jsonl"),
+        rows.collect::<Vec<_>>().join("\n"),
+    )
+    .unwrap();
+    let mut exec = Exec::start(&home, &["--new", "many", "--workers", "2"]);
+    set_up_qa(&mut exec, &stub.base());
+    let asked = json!({"program": "qa", "input": "in.jsonl", "output": "out.jsonl",
+                       "num_threads": 16});
+    exec.submit("run_batch", &asked);
+    stub.wait_for(MANY * 2 / 5).await;
+    exec.kill();
+    stub.wait_idle().await;
+
+    let mut exec = Exec::start(&home, &["--session", "many", "--workers", "2"]);
+    let result = exec.done("run_batch", asked);
+    let refused = (0..MANY).filter(|n| n % 7 == 3).count();
+    assert_eq!(
+        (&result["rows"], &result["failed"]),
+        (&json!(MANY), &json!(refused)),
+        "{result}"
+    );
+    assert!(result["resumed"].as_u64().unwrap() >= 300, "{result}");
+    let output = fs::read_to_string(home.work().join("out.jsonl")).unwrap();
+    let lines: Vec<Value> = output
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(lines.len(), MANY);
+    for (n, line) in lines.iter().enumerate() {
+        assert_eq!(line["row"], n, "{line}");
+        assert_eq!(line["ok"], n % 7 != 3, "{line}");
+        match n % 7 {
+            3 => assert!(
+                line["error"]
+                    .to_string()
+                    .contains(&format!("q{n} is refused")),
+                "{line}"
+            ),
+            _ => assert_eq!(line["output"], json!({"answer": format!("re: q{n}")})),
+        }
+    }
+    exec.close();
 }

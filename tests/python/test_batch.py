@@ -46,15 +46,15 @@ def questions(n):
 
 
 def test_rows_are_answered_in_order(batch, native, tmp_path):
-    """R132: 300 rows on 8 threads, answers in the order of the rows, progress told."""
-    answer, out = batch(questions(300), num_threads=8, keep=["id"])
-    assert answer["result"]["rows"] == 300 and answer["result"]["failed"] == 0
+    """R132: 1,000 rows on 16 threads, answers in the order of the rows, progress told."""
+    answer, out = batch(questions(1000), num_threads=16, keep=["id"])
+    assert answer["result"]["rows"] == 1000 and answer["result"]["failed"] == 0
     lines = [json.loads(line) for line in out.splitlines()]
-    assert [line["row"] for line in lines] == list(range(300))
+    assert [line["row"] for line in lines] == list(range(1000))
     assert all(line["output"] == {"answer": f"re: q{n}"} for n, line in enumerate(lines))
     assert all(line["kept"] == {"id": n} for n, line in enumerate(lines))
     told = [p for p in native.progress() if p["step"] == "rows"]
-    assert told[0]["done"] == 0 and told[-1]["done"] == told[-1]["total"] == 300
+    assert told[0]["done"] == 0 and told[-1]["done"] == told[-1]["total"] == 1000
     assert not (tmp_path / "out.jsonl.part").exists()
 
 

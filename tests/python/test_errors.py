@@ -32,6 +32,14 @@ def describe(error, operation="", **options):
         ),
         (ImportError("x"), "", "import", "fatal"),
         (KeyboardInterrupt(), "", "interrupted", "fatal"),
+        (ValueError("x"), "execute_module", "invalid_input", "fatal"),
+        (ValueError("No LM is loaded"), "execute_module", "lm", "fatal"),
+        (dspy.LMServerError("x"), "optimize_prompt", "lm", "retry"),
+        (dspy.LMAuthError("x"), "optimize_prompt", "lm", "fatal"),
+        (TimeoutError("x"), "optimize_prompt", "timeout", "restart_process"),
+        (ImportError("x"), "optimize_prompt", "import", "fatal"),
+        (UnicodeDecodeError("utf-8", b"", 0, 1, "x"), "optimize_prompt", "serialization", "fatal"),
+        (IndexError("x"), "bootstrap_examples", "optimization", "fallback"),
     ],
 )
 def test_classes_and_strategies(worker, error, operation, klass, strategy):

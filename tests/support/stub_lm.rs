@@ -45,6 +45,8 @@ pub enum Scripted {
     Pieces(Vec<String>),
     /// Sends this much and breaks the connection.
     Broken(String),
+    /// Does this once it is let to.
+    Held(watch::Receiver<bool>, Box<Scripted>),
     /// Never answers.
     Hang,
 }
@@ -227,7 +229,13 @@ async fn serve(
     };
     shared.arrived.send_modify(|n| *n += 1);
     let answer = hyper::Response::builder();
-    let (status, headers, pieces, broken) = match (shared.script)(number, &received) {
+    let mut scripted = (shared.script)(number, &received);
+    while let Scripted::Held(mut until, then) = scripted {
+        // Nobody left to let it: the test is over.
+        let _ = until.wait_for(|go| *go).await;
+        scripted = *then;
+    }
+    let (status, headers, pieces, broken) = match scripted {
         Scripted::Whole(status, headers, body) => (status, headers, vec![body], false),
         Scripted::Pieces(pieces) => (
             200,
@@ -236,7 +244,7 @@ async fn serve(
             false,
         ),
         Scripted::Broken(body) => (200, Vec::new(), vec![body], true),
-        Scripted::Hang => std::future::pending().await,
+        Scripted::Hang | Scripted::Held(..) => std::future::pending().await,
     };
     let answer = headers
         .into_iter()

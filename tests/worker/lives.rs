@@ -94,8 +94,8 @@ async fn too_many_deaths_stop_the_loop_until_a_restart_by_hand() {
         "{}",
         error.message
     );
-    bench.supervisor.restart_kernel();
-    bench.changed("kernel", WorkerState::Ready).await;
+    // Answered when what is asked next goes to the new one: there is nothing to wait for.
+    bench.supervisor.restart_kernel().await.unwrap();
     assert_eq!(bench.echo(json!(2)).await.unwrap(), json!(2));
     bench.supervisor.shutdown().await;
 }
@@ -113,6 +113,33 @@ async fn r89_a_broken_start_is_told_with_its_reason() {
     );
     assert!(error.recovery.hint.contains("pip install"));
     bench.supervisor.shutdown().await;
+}
+
+/// R89: a start that fails leaves no process and nothing open.
+#[tokio::test]
+async fn r89_a_broken_start_leaves_nothing() {
+    async fn fail() {
+        let mut bench = Bench::start(starting_with("import no_such_package"));
+        bench.supervisor.kernel_ready().await.unwrap_err();
+        let started = bench.changed("kernel", WorkerState::Starting).await;
+        let process = format!("/proc/{}", started.pid);
+        assert!(!std::path::Path::new(&process).exists(), "{started:?}");
+        bench.supervisor.shutdown().await;
+    }
+    let open = || std::fs::read_dir("/proc/self/fd").unwrap().count();
+    // What the first one opens for good is the runtime's.
+    fail().await;
+    let before = open();
+    for _ in 0..4 {
+        fail().await;
+    }
+    let closed = async {
+        while open() > before {
+            tokio::task::yield_now().await;
+        }
+    };
+    let closed = tokio::time::timeout(crate::support::PATIENCE, closed).await;
+    assert!(closed.is_ok(), "{} descriptors, {before} before", open());
 }
 
 /// R89: a start without end is no wait without end.

@@ -174,6 +174,38 @@ async fn r90_a_worker_stopped_while_idle_is_replaced() {
     bench.supervisor.shutdown().await;
 }
 
+/// R90: one that hangs while it has nothing to do is found by being asked, and replaced
+/// before a job is given to it.
+#[tokio::test]
+async fn r90_a_worker_that_hangs_while_idle_is_replaced() {
+    let mut options = pooled(1);
+    options.pools.probe_idle_every = Duration::from_millis(50);
+    options.pools.unresponsive_after = Duration::from_millis(500);
+    let mut bench = Bench::start(options);
+    let folder = tempfile::tempdir().unwrap();
+    let mark = folder.path().join("hang");
+    let lease = bench.lease(1).await;
+    let number = lease.worker();
+    // What the job leaves behind takes Python's lock when it is let to, and keeps it.
+    let source = format!(
+        "import ctypes, os, threading, time\n\
+         def hang():\n    \
+         while not os.path.exists({mark:?}): time.sleep(0.01)\n    \
+         ctypes.PyDLL(None).sleep(600)\n\
+         threading.Thread(target=hang, daemon=True).start()"
+    );
+    lease.request(job(1, &source)).await.unwrap();
+    drop(lease);
+    std::fs::write(&mark, "").unwrap();
+    let replaced = bench.pool_changed(WorkerState::Stopped).await;
+    assert_eq!(replaced.worker, number);
+    assert!(replaced.detail.contains("nothing to do"), "{replaced:?}");
+    let next = bench.lease(2).await;
+    let answer = next.request(job(2, "result = 'done'")).await.unwrap();
+    assert_eq!(answer["value"], "done");
+    bench.supervisor.shutdown().await;
+}
+
 /// R88: after 1,000 jobs that end well, badly or not at all, none holds a worker.
 #[tokio::test]
 async fn r88_no_worker_is_kept_by_a_job_that_is_over() {

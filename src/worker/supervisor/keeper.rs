@@ -33,8 +33,8 @@ const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
 /// What the supervisor's handles, and leases, tell the keeper.
 #[derive(Debug)]
 pub(super) enum Order {
-    /// End the kernel and start anew.
-    Restart,
+    /// End the kernel and start anew; answered once it is begun.
+    Restart(oneshot::Sender<Result<(), OperationError>>),
     /// End the workers of the pools.
     RestartPools,
     /// A job wants a worker.
@@ -49,6 +49,8 @@ pub(super) enum Order {
     Forget(PoolRole, u64),
     /// A worker of a pool does not answer, or does again.
     Silent(PoolRole, u32, bool),
+    /// A worker of a pool that has nothing to do does not answer.
+    Hung(PoolRole, u32),
     /// A worker of a pool must go, whatever it does.
     Kill(PoolRole, u32, String),
     /// End a run's jobs.
@@ -139,7 +141,10 @@ impl Keeper {
             let deadline = self.next_deadline();
             tokio::select! {
                 order = orders.recv() => match order {
-                    Some(Order::Restart) => self.restart().await,
+                    Some(Order::Restart(done)) => {
+                        self.restart().await;
+                        let _ = done.send(self.not_down());
+                    }
                     Some(Order::Shutdown(done)) => {
                         self.shut_down().await;
                         let _ = done.send(());
@@ -356,6 +361,14 @@ impl Keeper {
         self.start_kernel().await;
     }
 
+    /// Why there is no kernel and none will come.
+    fn not_down(&self) -> Result<(), OperationError> {
+        match &*self.publish.borrow() {
+            Kernel::Down(error) => Err(error.clone()),
+            Kernel::Starting | Kernel::Ready(..) => Ok(()),
+        }
+    }
+
     fn down(&mut self, error: OperationError) {
         self.host.worker_changed(WorkerReport {
             worker: self.next_number.saturating_sub(1),
@@ -391,7 +404,7 @@ impl Keeper {
         for (_, worker, _) in &members {
             let ended = tokio::time::timeout_at(deadline, worker.ended());
             if ended.await.is_err() {
-                worker.kill();
+                worker.cut_off(&shutting_down());
                 worker.ended().await;
             }
         }

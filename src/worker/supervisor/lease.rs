@@ -5,14 +5,15 @@
 
 use std::sync::atomic::Ordering;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::Supervisor;
 use super::keeper::Order;
+use super::pulse;
 use crate::protocol::error::{ErrorClass, OperationError};
-use crate::protocol::message::{Lane, Request};
+use crate::protocol::message::Request;
 use crate::session::event::RunId;
 use crate::worker::connection::Worker;
 use crate::worker::pool::{PoolRole, PoolsOptions};
@@ -116,37 +117,7 @@ impl Lease {
                 || OperationError::internal("a job without a run was cancelled"),
                 cancelled,
             )),
-            never = self.watch() => match never {},
-        }
-    }
-
-    /// Asks the worker now and then whether it lives; kills it when it does not.
-    async fn watch(&self) -> std::convert::Infallible {
-        let (role, number) = (self.wanted.role, self.granted.number);
-        loop {
-            tokio::time::sleep(self.options.probe_every).await;
-            let probe = Request {
-                operation: "echo".to_owned(),
-                lane: Lane::Side,
-                arguments: json!({}),
-                ..Request::default()
-            };
-            let mut alive = std::pin::pin!(self.granted.worker.request(probe));
-            let patience = self.options.unresponsive_after;
-            if tokio::time::timeout(patience, &mut alive).await.is_ok() {
-                continue;
-            }
-            let _ = self.orders.send(Order::Silent(role, number, true));
-            let patience = self.options.kill_after.saturating_sub(patience);
-            if tokio::time::timeout(patience, &mut alive).await.is_ok() {
-                let _ = self.orders.send(Order::Silent(role, number, false));
-                continue;
-            }
-            let why = format!(
-                "killed: it did not answer for {} s",
-                self.options.kill_after.as_secs()
-            );
-            let _ = self.orders.send(Order::Kill(role, number, why));
+            never = pulse::while_busy(&self.granted.worker, self.wanted.role, &self.options, &self.orders) => match never {},
         }
     }
 }

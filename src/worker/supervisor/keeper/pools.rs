@@ -13,6 +13,7 @@ use crate::worker::health::{MemberHealth, WorkersHealth, resident_mb};
 use crate::worker::pool::PoolRole;
 use crate::worker::pool::roster::{Act, Roster, Wish};
 use crate::worker::supervisor::lease::{Granted, cancelled};
+use crate::worker::supervisor::pulse;
 use crate::worker::supervisor::{Kernel, shutting_down};
 
 const ROLES: [PoolRole; 2] = [PoolRole::General, PoolRole::Optimizer];
@@ -87,6 +88,18 @@ impl Keeper {
                 let acts = self.roster_mut(role).silent(number, silent);
                 self.act(role, acts).await;
             }
+            Order::Hung(role, number) => {
+                // One that got a job meanwhile is that job's to watch.
+                let idle = self.roster(role).is_idle(number);
+                if let Some(worker) = self.roster(role).worker(number).filter(|_| idle) {
+                    let seconds = self.options.pools.unresponsive_after.as_secs_f64();
+                    let why =
+                        format!("killed: it had nothing to do and did not answer for {seconds} s");
+                    let acts = self.roster_mut(role).retire(number, &why);
+                    worker.kill();
+                    self.act(role, acts).await;
+                }
+            }
             Order::Kill(role, number, why) => {
                 if let Some(worker) = self.roster(role).worker(number) {
                     let acts = self.roster_mut(role).retire(number, &why);
@@ -116,7 +129,7 @@ impl Keeper {
                 let _ = reply.send(self.health());
             }
             // The keeper's loop carries these out.
-            Order::Restart | Order::Shutdown(_) => {}
+            Order::Restart(_) | Order::Shutdown(_) => {}
         }
     }
 
@@ -128,7 +141,11 @@ impl Keeper {
                 worker: worker.number(),
                 role,
                 pid: worker.pid(),
-                state: if ready.is_some() { "idle" } else { "starting" },
+                state: match ready {
+                    _ if *worker.stopped().borrow() => "unresponsive",
+                    Some(_) => "idle",
+                    None => "starting",
+                },
                 runs: Vec::new(),
                 rss_mb: resident_mb(worker.pid()).unwrap_or_default(),
                 memory_mb: self.options.kernel_memory_mb,
@@ -340,7 +357,8 @@ impl Keeper {
         acts
     }
 
-    /// Tells a worker what a member of this pool may take.
+    /// Tells a worker what a member of this pool may take, and asks it from now on
+    /// whether it lives.
     fn enlist(&self, role: PoolRole, worker: Worker) {
         let options = self.options.pools.of(role);
         let request = Request {
@@ -349,10 +367,12 @@ impl Keeper {
             arguments: json!({"role": role.name(), "memory_mb": options.memory_mb, "nice": options.nice}),
             ..Request::default()
         };
+        let (pools, orders) = (self.options.pools.clone(), self.orders.clone());
         tokio::spawn(async move {
             if let Err(error) = worker.request(request).await {
                 tracing::warn!(%error, "a worker could not be limited");
             }
+            pulse::while_idle(worker, role, pools, orders).await;
         });
     }
 
