@@ -159,9 +159,9 @@ def _classify(error: BaseException, name: str, operation: str, cell: bool) -> tu
         return "lm_not_configured", "lm", "fatal", lm_not_configured().hint
     if cell:
         klass = "import" if isinstance(error, ImportError) else "python_runtime"
-        return name, klass, "fatal", _import_hint(error) or _gone_hint(error)
+        return name, klass, "fatal", import_hint(error) or _gone_hint(error)
     if isinstance(error, ModuleNotFoundError):
-        return "module_not_found", "import", "fatal", _import_hint(error)
+        return "module_not_found", "import", "fatal", import_hint(error)
     if isinstance(error, ImportError):
         return name, "import", "fatal", ""
     if isinstance(error, TimeoutError):
@@ -187,7 +187,8 @@ def _was_too_slow(error: BaseException) -> bool:
     return cause is not None and "Timeout" in type(cause).__name__
 
 
-def _import_hint(error: BaseException) -> str:
+def import_hint(error: BaseException) -> str:
+    """The line that installs the module an error says is missing; empty where it names none."""
     if isinstance(error, ModuleNotFoundError) and error.name:
         return f"install it with `%pip install {error.name.split('.')[0]}`"
     return ""

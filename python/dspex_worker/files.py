@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from .errors import Refusal, first_line, near_matches
+from .errors import Refusal, first_line, import_hint, near_matches
 
 _lock = threading.RLock()
 _loaded: dict[str, tuple[tuple[int, int], ModuleType]] = {}
@@ -81,7 +81,8 @@ def _fault(path: str, line: int | None, text: str, error: BaseException) -> Refu
     return Refusal(
         "invalid_file",
         f"{where}: {text}",
-        hint="mend the file; it is read again the next time it is used",
+        klass="import" if isinstance(error, ImportError) else "invalid_input",
+        hint=import_hint(error) or "mend the file; it is read again the next time it is used",
         path=path,
         line=line or 0,
     )
