@@ -201,6 +201,39 @@ fn lines_become_operations() {
             json!({"name": "p", "signature": "question -> answer",
                    "modules": ["Predict", "ChainOfThought"]}),
         ),
+        (
+            ":program new rag BM25,ChainOfThought question -> answer corpus=train k=2 max_tokens=9",
+            "create_program",
+            json!({"name": "rag", "signature": "question -> answer",
+                   "modules": ["BM25", "ChainOfThought"],
+                   "options": {"BM25": {"corpus": "train", "k": 2},
+                               "ChainOfThought": {"max_tokens": 9}}}),
+        ),
+        (
+            ":pipeline BM25,ChainOfThought question -> answer corpus=train question=84",
+            "execute_program",
+            json!({"program": {"modules": ["BM25", "ChainOfThought"],
+                               "signature": "question -> answer",
+                               "options": {"BM25": {"corpus": "train"}}},
+                   "inputs": {"question": "84"}}),
+        ),
+        (
+            ":predictor p question -> answer temperature=1",
+            "create_program",
+            json!({"name": "p", "signature": "question -> answer", "modules": ["Predict"],
+                   "options": {"temperature": 1}}),
+        ),
+        (
+            r#":react question -> answer tools=["add"] question=84"#,
+            "execute_module",
+            json!({"module": "ReAct", "signature": "question -> answer",
+                   "options": {"tools": ["add"]}, "inputs": {"question": "84"}}),
+        ),
+        (
+            ":train_model qa train exclude_demos=true",
+            "train_model",
+            json!({"program": "qa", "dataset": "train", "options": {"exclude_demos": true}}),
+        ),
     ];
     for (line, operation, given) in expected {
         assert_eq!(arguments(line), (operation.to_owned(), given), "{line}");
@@ -251,6 +284,21 @@ fn bad_lines_say_what_to_do() {
             "there is no program or module `qaa`",
             "qa",
         ),
+        (
+            ":program new p Predict,ChainOfThought a -> b temperature=1",
+            "whose option is `temperature`?",
+            r#"options={"Predict":{"temperature":1}}"#,
+        ),
+        (
+            ":program new p BM25,ChainOfThought a -> b corpos=x",
+            "none of these modules has an option `corpos`",
+            "corpus",
+        ),
+        (
+            ":pipeline BM25,Predict",
+            "a pipeline needs a signature",
+            "question -> answer",
+        ),
         (":cot a -> b a=1 a=2", "`a` is given twice", "usage: :cot"),
         (
             ":generate \"open",
@@ -290,6 +338,8 @@ fn completion_knows_what_may_follow() {
     assert_eq!(texts(":eval qa train metric=my"), ["my_metric"]);
     assert_eq!(texts(":run qa qu"), ["question="]);
     assert_eq!(texts(":run Predict a, b -> c b"), ["b="]);
+    assert_eq!(texts(":run BM25,Predict ask -> c corp"), ["corpus="]);
+    assert_eq!(texts(":run BM25,Predict ask -> c as"), ["ask="]);
     let offered = texts(":cot a, b -> c a=1 ");
     assert_eq!(offered[..3], ["lm=", "options=", "b="]);
     assert!(offered.contains(&"temperature=".to_owned()), "{offered:?}");

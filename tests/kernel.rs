@@ -11,12 +11,16 @@ mod learning;
 mod library;
 mod lives;
 mod modules;
+mod pipelines;
+mod profiles;
 mod refusals;
 mod results;
 mod sandbox;
 mod scripts;
 mod tools;
 mod trace;
+mod training;
+mod unified;
 
 use dspex_tui::operation::{self, schema};
 use dspex_tui::session::SessionReader;

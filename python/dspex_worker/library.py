@@ -27,7 +27,7 @@ _KINDS = {
     "module": "the name of a module",
     "metric": "a metric: a name, or `{file, function}`",
     "dataset": "the name of a dataset, or a list of rows",
-    "corpus": "a list of texts, or the name of a dataset",
+    "corpus": "a list of texts, a file, or the name of a dataset",
     "embedder": "`words`, a function, or an embedding model",
     "lm": "an LM profile or model",
 }

@@ -57,6 +57,21 @@ def make(spec: dict[str, Any]) -> Any:
         return _made.setdefault(key, made)
 
 
+def profile_of(lm: Any) -> str | None:
+    """The profile an LM was made of, also where it is a copy; `None` for one of a cell's."""
+    import dspy
+
+    if not isinstance(lm, dspy.LM):
+        return None
+    with _lock:
+        known = list(_made.items())
+    for key, made in known:
+        same = made.model == lm.model and made.kwargs == lm.kwargs
+        if made is lm or (same and type(made.provider) is type(lm.provider)):
+            return str(serialize.loads(key).get("profile") or "") or None
+    return None
+
+
 def current(spec: dict[str, Any] | None) -> Any:
     """The LM to use: the request's, else the kernel's; refused when there is none (R9)."""
     import dspy

@@ -10,7 +10,7 @@ from typing import Any
 
 import dspy
 
-from . import composed, library, lms, registered, tools, user_modules
+from . import composed, library, lms, registered, retrieval, tools, user_modules
 from .errors import Refusal, one_line, unknown
 from .kernel import shell
 from .sandbox import choice, fallback
@@ -27,10 +27,11 @@ _COMPOSED: dict[str, Callable[[Any, dict[str, Any]], Any]] = {
     "Parallel": lambda signature, options: composed.Spread(
         _inner(signature, options), options["num_threads"], options["max_errors"]
     ),
-    "KNN": lambda _, options: composed.Nearest(options),
-    "Embeddings": lambda _, options: composed.Passages("Embeddings", options),
-    "EmbeddingsWithScores": lambda _, options: composed.Passages("EmbeddingsWithScores", options),
-    "Retrieve": lambda _, options: composed.Searched(options),
+    "BM25": lambda _, options: retrieval.Lexical(options),
+    "KNN": lambda _, options: retrieval.Nearest(options),
+    "Embeddings": lambda _, options: retrieval.Passages("Embeddings", options),
+    "EmbeddingsWithScores": lambda _, options: retrieval.Passages("EmbeddingsWithScores", options),
+    "Retrieve": lambda _, options: retrieval.Searched(options),
     "SemanticF1": lambda _, options: composed.Judged("SemanticF1", options),
     "CompleteAndGrounded": lambda _, options: composed.Judged("CompleteAndGrounded", options),
 }

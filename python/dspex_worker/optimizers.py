@@ -21,7 +21,6 @@ _LATER = (
     "KNNFewShot",
     "Ensemble",
     "BetterTogether",
-    "BootstrapFinetune",
 )
 
 
@@ -29,6 +28,13 @@ def check(name: str) -> None:
     """Refuse an optimizer that is unknown, or not there yet."""
     if name in _KNOWN:
         return
+    if name == "BootstrapFinetune":
+        raise Refusal(
+            "other_operation",
+            "BootstrapFinetune trains the LM itself",
+            near=["train_model"],
+            hint="use `train_model` with the same program and dataset",
+        )
     if name in _LATER:
         raise Refusal(
             "optimizer_not_yet",
@@ -194,7 +200,7 @@ def optimize(
     calls = trace.lm_count(run)
     link.progress(run, "phase", name="baseline", total=len(held_out))
     before = evaluate(program, held_out, metric, threads, run, 0)["score"]
-    _candidate(run, 0, "as it was", program, before, None)
+    candidate(run, 0, "as it was", program, before, None)
     tried = recovery.attempt(
         lambda: bootstrap(program, train, metric, run, options), "optimize_prompt", run
     )
@@ -202,14 +208,8 @@ def optimize(
     if compiled is not None:
         link.progress(run, "phase", name="evaluate", total=len(held_out))
         after = evaluate(compiled, held_out, metric, threads, run, 1)["score"]
-        _candidate(run, 1, "BootstrapFewShot", compiled, after, 0)
-    performance = {
-        "baseline": before,
-        "optimized": after,
-        "gain": round(after - before, 2),
-        "seconds": round(time.monotonic() - started, 3),
-        "calls": trace.lm_count(run) - calls,
-    }
+        candidate(run, 1, "BootstrapFewShot", compiled, after, 0)
+    performance = figures(before, after, started, trace.lm_count(run) - calls)
     if compiled is None:
         return {
             "optimized_prompt": prompts(program),
@@ -218,9 +218,33 @@ def optimize(
             "program": definition,
             "fallback": tried.fallback,
         }
+    return {
+        "optimized_prompt": prompts(compiled),
+        "examples_used": len(train),
+        "performance": performance,
+        "program": successor(compiled, definition, "BootstrapFewShot", after),
+    }
+
+
+def figures(before: float, after: float, started: float, calls: int) -> dict[str, Any]:
+    """What a compilation that began at `started` came to."""
+    return {
+        "baseline": before,
+        "optimized": after,
+        "gain": round(after - before, 2),
+        "seconds": round(time.monotonic() - started, 3),
+        "calls": calls,
+    }
+
+
+def successor(
+    compiled: Any, definition: dict[str, Any], optimizer: str, score: float
+) -> dict[str, Any]:
+    """A compiled program as the next version of the one it was made from."""
     name = str(definition.get("name") or "program")
     version = int(definition.get("version") or 1)
-    new = programs.describe(compiled, name, definition if definition.get("modules") else None)
+    parent: Any = definition if definition.get("modules") else None
+    new: dict[str, Any] = dict(programs.describe(compiled, name, parent))
     if new.get("unportable"):
         # Its class stays in the notebook; what was learned does not have to.
         new["state"] = programs.state_of(compiled)
@@ -228,21 +252,17 @@ def optimize(
         {
             "version": version + 1,
             "parent": f"{name}@{version}",
-            "optimizer": "BootstrapFewShot",
-            "score": after,
+            "optimizer": optimizer,
+            "score": score,
         }
     )
-    return {
-        "optimized_prompt": prompts(compiled),
-        "examples_used": len(train),
-        "performance": performance,
-        "program": new,
-    }
+    return new
 
 
-def _candidate(
+def candidate(
     run: int | None, number: int, label: str, program: Any, score: float, parent: int | None
 ) -> None:
+    """Tell of a variant of the program and its score."""
     predictors = program.named_predictors()
     first = predictors[0][1] if predictors else None
     facts: dict[str, Any] = {} if parent is None else {"parent": parent}

@@ -9,7 +9,7 @@ from typing import Any
 
 import dspy
 
-from . import library, modules, serialize, shipping, signatures, user_modules
+from . import chain, library, lms, modules, serialize, shipping, signatures, user_modules
 from .errors import Refusal, unknown
 from .kernel import shell
 from .protocol import ProgramDef
@@ -22,40 +22,6 @@ _lock = threading.Lock()
 _live: OrderedDict[bytes, Any] = OrderedDict()
 
 
-class Chain(dspy.Module):
-    """Several modules in a row: each gets the inputs and what came before."""
-
-    def __init__(self, names: list[str], signature: Any, options: dict[str, Any]) -> None:
-        super().__init__()
-        self.steps = [
-            modules.make(
-                name,
-                signature if index == 0 else _following(signature),
-                _options_of(options, name, many=True),
-            )
-            for index, name in enumerate(names)
-        ]
-        self.signature = signature
-
-    def forward(self, **inputs: Any) -> Any:
-        """Run the steps; the result has the fields of all, later ones win."""
-        fields: dict[str, Any] = {}
-        outputs = list(self.signature.output_fields)
-        for index, step in enumerate(self.steps):
-            earlier = {f"previous_{name}": fields.get(name) for name in outputs} if index else {}
-            done = step(**inputs, **earlier)
-            fields.update(serialize.fields_of(done) or {})
-        return dspy.Prediction(**fields)
-
-
-def _following(signature: Any) -> Any:
-    out = signature
-    for name, info in signature.output_fields.items():
-        field = dspy.InputField(desc=f"the {name} of the step before; improve on it")
-        out = out.append(f"previous_{name}", field, type_=info.annotation)
-    return out
-
-
 def define(arguments: dict[str, Any]) -> ProgramDef:
     """The program of a `create_program` request; made once to see that it can be (R14)."""
     names = arguments.get("modules") or ([arguments["module"]] if arguments.get("module") else [])
@@ -66,6 +32,8 @@ def define(arguments: dict[str, Any]) -> ProgramDef:
         modules.find(name)
     raw = arguments.get("signature")
     signature = None if raw is None else signatures.parse(raw, arguments.get("instructions"))
+    if signature is not None and len(names) > 1:
+        signature = chain.outer(names, signature)
     options = dict(arguments.get("options") or {})
     made: ProgramDef = {
         "name": "",
@@ -77,7 +45,7 @@ def define(arguments: dict[str, Any]) -> ProgramDef:
     }
     digest = hashlib.sha256(serialize.dumps(made)).hexdigest()[:8]
     made["name"] = str(arguments.get("name") or f"{names[0].lower()}-{digest}")
-    build(made)
+    modules.clean_up(build(made))
     return made
 
 
@@ -151,7 +119,7 @@ def close_all() -> None:
 
 def build(program: Any) -> Any:
     """A fresh object of a program's data."""
-    names = [str(name) for name in program.get("modules") or []]
+    names = [modules.short_name(str(name)) for name in program.get("modules") or []]
     if not names:
         raise Refusal("invalid_argument", "the program names no modules")
     raw = program.get("signature")
@@ -160,13 +128,29 @@ def build(program: Any) -> Any:
     if len(names) == 1:
         made = modules.make(names[0], signature, _options_of(options, names[0]))
     elif signature is None:
-        raise Refusal("missing_signature", "a chain of modules needs a signature")
+        raise Refusal(
+            "missing_signature",
+            "a pipeline needs a signature",
+            hint="say what it is asked with and answers, as in `question -> answer`",
+        )
     else:
-        made = Chain(names, signature, options)
+        by_name = {name: _options_of(options, name, many=True) for name in names}
+        made = chain.Chain(names, signature, by_name)
     state = program.get("state")
     if state:
         made.load_state(serialize.restore(state))
-    return made
+    return with_lm(made, program)
+
+
+def with_lm(program: Any, definition: Any) -> Any:
+    """The program with the LM that is its own, where the notebook must know it.
+
+    A run is given its LM by the workbench, which knows profiles.
+    """
+    spec = definition.get("lm_spec")
+    if spec:
+        program.set_lm(lms.make(spec))
+    return program
 
 
 def _options_of(options: dict[str, Any], name: str, many: bool = False) -> dict[str, Any]:
@@ -199,6 +183,9 @@ def describe(program: Any, name: str, parent: ProgramDef | None = None) -> Progr
     if reason:
         described["unportable"] = reason
         return described
+    profiles = [lms.profile_of(predictor.lm) for predictor in program.predictors()]
+    if any(profiles):
+        described["lm"] = profiles[0]
     options = _options(program)
     if options:
         described["options"] = {kind: options}
@@ -230,6 +217,18 @@ def _interesting(program: Any, described: ProgramDef) -> Any:
 
 def unportable(program: Any) -> str | None:
     """Why a program cannot be rebuilt from data."""
+    return _of_its_class(program) or _of_its_lm(program)
+
+
+def _of_its_lm(program: Any) -> str | None:
+    own = [predictor.lm for predictor in program.predictors() if predictor.lm is not None]
+    profiles = {lms.profile_of(lm) for lm in own}
+    if not profiles or (len(profiles) == 1 and None not in profiles):
+        return None
+    return "its LM is an object of the notebook: re-run the cell that makes it"
+
+
+def _of_its_class(program: Any) -> str | None:
     kind = type(program)
     if kind.__module__.startswith("dspy."):
         if kind.__name__ in _PORTABLE:

@@ -39,6 +39,7 @@ class ProgramDef(TypedDict, total=False):
     optimizer: str | None
     score: float | None
     unportable: str | None
+    lm: str | None
 
 
 class DatasetDef(TypedDict):

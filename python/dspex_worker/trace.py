@@ -226,25 +226,27 @@ def _describer() -> Callable[[Any, Any], tuple[str, str]]:
     import dspy
     from dspy.teleprompt.teleprompt import Teleprompter
 
-    kinds: dict[tuple[type, str], tuple[str, bool]] = {}
+    # A kind, and the attribute that holds the name where the class does not say it.
+    kinds: dict[tuple[type, str], tuple[str, str]] = {}
 
-    def kind_of(cls: type, method: str) -> tuple[str, bool]:
+    def kind_of(cls: type, method: str) -> tuple[str, str]:
         if issubclass(cls, dspy.BaseLM):
-            return "lm", True
+            return "lm", "model"
         if issubclass(cls, dspy.Evaluate):
-            return "evaluate", False
+            return "evaluate", ""
         if issubclass(cls, Teleprompter):
-            return "compile", False
+            return "compile", ""
         if issubclass(cls, dspy.Adapter):
-            return ("adapter_parse" if method == "parse" else "adapter_format"), False
+            return ("adapter_parse" if method == "parse" else "adapter_format"), ""
         if issubclass(cls, dspy.Tool):
-            return "tool", True
+            return "tool", "name"
         if issubclass(cls, dspy.Module):
-            return "module", False
+            ours = cls.__module__.startswith(f"{__package__}.")
+            return "module", "shown_as" if ours else ""
         # `dspy.CodeInterpreter` is a protocol that refuses `issubclass`: go by what it asks for.
         if hasattr(cls, "execute") and hasattr(cls, "shutdown"):
-            return "interpreter", False
-        return "module", False
+            return "interpreter", ""
+        return "module", ""
 
     def describe(instance: Any, fn: Any) -> tuple[str, str]:
         cls = type(instance)
@@ -252,11 +254,9 @@ def _describer() -> Callable[[Any, Any], tuple[str, str]]:
         known = kinds.get(key)
         if known is None:
             known = kinds[key] = kind_of(cls, fn.__name__)
-        kind, named = known
-        if kind == "lm":
-            return kind, str(getattr(instance, "model", None) or cls.__name__)
-        if named:
-            return kind, str(getattr(instance, "name", None) or cls.__name__)
+        kind, attribute = known
+        if attribute:
+            return kind, str(getattr(instance, attribute, None) or cls.__name__)
         if kind == "interpreter":
             return kind, f"{getattr(cls, 'label', cls.__name__)} {fn.__name__}"
         return kind, cls.__name__

@@ -33,6 +33,7 @@ def define(arguments: dict[str, Any]) -> dict[str, Any]:
             if key != "signature"
         },
         "signature": "signature" in _parameters(found),
+        "inputs": _inputs(found),
     }
 
 
@@ -92,6 +93,24 @@ def _class(path: str, name: Any) -> type:
         listed = ", ".join(f"`{key}`" for key in own)
         raise Refusal("which_class", f"`{path}` has several modules", hint=f"`class` is {listed}?")
     return next(iter(own.values()))
+
+
+def _inputs(cls: type) -> list[dict[str, str]]:
+    """Names and types of what `forward` is given."""
+    forward = getattr(cls, "forward", None)
+    if forward is None:
+        return []
+    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    found = inspect.signature(forward).parameters.values()
+    return [{"name": p.name, "type": _type(p)} for p in found if p.kind in named][1:]
+
+
+def _type(parameter: inspect.Parameter) -> str:
+    annotation = parameter.annotation
+    if annotation is not parameter.empty:
+        return getattr(annotation, "__name__", None) or str(annotation)
+    plain = parameter.default is parameter.empty or parameter.default is None
+    return "str" if plain else type(parameter.default).__name__
 
 
 def _parameters(cls: type) -> dict[str, inspect.Parameter]:

@@ -21,7 +21,10 @@ const SHOWN: u64 = 50;
 
 /// Whether requests of this operation are written down.
 pub(super) fn concerns(operation: &str) -> bool {
-    matches!(operation, "optimize_prompt" | "bootstrap_examples")
+    matches!(
+        operation,
+        "optimize_prompt" | "bootstrap_examples" | "train_model"
+    )
 }
 
 /// What is written of a request. `given` are its arguments as they came, `resolved`
@@ -49,7 +52,10 @@ pub(super) fn requested(
         program: word("program").unwrap_or_else(|| program.name.clone()),
         signature: metrics::signature_line(&program),
         signature_hash: metrics::signature_hash(&program),
-        optimizer: word("optimizer").unwrap_or_else(|| "BootstrapFewShot".to_owned()),
+        optimizer: word("optimizer").unwrap_or_else(|| match operation {
+            "train_model" => "BootstrapFinetune".to_owned(),
+            _ => "BootstrapFewShot".to_owned(),
+        }),
         lm: lm.unwrap_or_default().to_owned(),
         config: Value::Object(config),
     }

@@ -10,7 +10,7 @@ use super::update::status;
 use super::{OperationResult, audit};
 use crate::protocol::error::ErrorClass;
 use crate::session::event::{
-    DatasetDef, EventBody, Output, ProgramDef, RunStatus, Scope, SignatureDef,
+    DatasetDef, EventBody, LmProfile, Output, ProgramDef, RunStatus, Scope, SignatureDef,
 };
 
 /// Records how the request ended and what it made, then answers the caller.
@@ -80,7 +80,11 @@ pub(super) fn effects(
         },
         _ => None,
     });
-    if let Some(program) = made.filter(|_| pending.operation.name == "optimize_prompt") {
+    if trained(&effects) {
+        effects.push(Effect::SyncProfiles);
+    }
+    let learned = matches!(pending.operation.name, "optimize_prompt" | "train_model");
+    if let Some(program) = made.filter(|_| learned) {
         effects.push(Effect::Adopt(program));
     }
     effects.extend(audited);
@@ -88,6 +92,14 @@ pub(super) fn effects(
         effects.push(Effect::Reply(reply, result));
     }
     effects
+}
+
+fn trained(effects: &[Effect]) -> bool {
+    let mut bodies = effects.iter().filter_map(|effect| match effect {
+        Effect::Append(_, body) => Some(&**body),
+        _ => None,
+    });
+    bodies.any(|body| matches!(body, EventBody::LmConfigured { .. }))
 }
 
 /// A cell that raised is an answer, not an error of the operation: read its status.
@@ -141,6 +153,14 @@ fn made(state: &State, pending: &Pending, answer: &mut Value) -> Vec<EventBody> 
                 bodies.push(register(state, definition, program));
             }
         }
+        "train_model" => {
+            bodies.extend(profile_of_trained(state, answer));
+            if let Some(program) = answer.get_mut("program")
+                && let Some(definition) = parse::<ProgramDef>(program)
+            {
+                bodies.push(register(state, definition, program));
+            }
+        }
         "register_tool" | "register_mcp_server" | "register_module" => {
             bodies.extend(tools::made(pending.operation.name, answer));
         }
@@ -148,6 +168,19 @@ fn made(state: &State, pending: &Pending, answer: &mut Value) -> Vec<EventBody> 
         _ => {}
     }
     bodies
+}
+
+/// The profile whose model was trained, once more with the model that came of it.
+fn profile_of_trained(state: &State, answer: &Value) -> Option<EventBody> {
+    let told = answer.get("profile")?;
+    let word = |key: &str| told.get(key).and_then(Value::as_str).map(str::to_owned);
+    let base = state.session.lms.get(&word("base")?)?;
+    let profile = LmProfile {
+        name: word("name")?,
+        model: word("model")?,
+        ..base.clone()
+    };
+    Some(EventBody::LmConfigured { profile })
 }
 
 /// Takes what a cell registered out of its answer.

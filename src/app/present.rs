@@ -65,6 +65,7 @@ pub fn plain(operation: &str, result: &Value) -> String {
                 number(result.get("examples_used"))
             )
         }
+        "train_model" => trained(result),
         "run_batch" => batch(result),
         "create_signature" | "parse_signature" => signature(result),
         "create_program" | "load_program" => program(result),
@@ -101,6 +102,25 @@ pub fn plain(operation: &str, result: &Value) -> String {
         },
         _ => fields(result),
     }
+}
+
+/// What was trained, with how much, and what it came to.
+fn trained(result: &Value) -> String {
+    let of = |path: &str| number(result.pointer(path));
+    let kept = result.pointer("/profile/name").and_then(Value::as_str);
+    let kept = kept.map_or_else(
+        || "kept in the notebook".to_owned(),
+        |name| format!("kept as the LM profile {name}"),
+    );
+    let program = result.pointer("/program/name").and_then(Value::as_str);
+    format!(
+        "{}: {} → {} with {}, trained on {} answers, {kept}",
+        program.unwrap_or("program"),
+        of("/performance/baseline"),
+        of("/performance/optimized"),
+        text(result, "model"),
+        of("/examples_used"),
+    )
 }
 
 /// How many rows are in which file, and the first that failed.

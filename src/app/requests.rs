@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::OperationResult;
@@ -161,7 +161,7 @@ impl Requests {
             arguments: json!({
                 "lm": self.lm,
                 "signatures": session.signatures,
-                "programs": session.programs.values().collect::<Vec<_>>(),
+                "programs": session.programs.values().map(|it| self.known(it)).collect::<Vec<_>>(),
                 "datasets": session.datasets.values().collect::<Vec<_>>(),
                 "registered": tools::registered(session),
             }),
@@ -177,7 +177,7 @@ impl Requests {
         let request = Request {
             operation: "adopt".to_owned(),
             lane: Lane::Main,
-            arguments: json!({"program": program}),
+            arguments: json!({"program": self.known(program)}),
             ..Request::default()
         };
         let _ = self.queue.send(Asked {
@@ -187,6 +187,16 @@ impl Requests {
             at: Instant::now(),
             deadline: None,
         });
+    }
+
+    /// A program as the notebook must know it: with the LM that is its own.
+    fn known(&self, program: &ProgramDef) -> Value {
+        let mut known = serde_json::to_value(program).unwrap_or_default();
+        let spec = program.lm.as_ref().and_then(|lm| self.gateway.lm_spec(lm));
+        if let (Value::Object(known), Some(spec)) = (&mut known, spec) {
+            known.insert("lm_spec".to_owned(), json!(spec));
+        }
+        known
     }
 
     pub(super) fn interrupt(&self, cell: CellId) {

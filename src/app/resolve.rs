@@ -19,7 +19,7 @@ pub(super) type Build<'a> = &'a dyn Fn(&Map<String, Value>) -> Result<LmProfile,
 pub(super) const DEMO: &str = "demo";
 
 /// Replaces names by definitions, in place, and takes the LM out: the one asked
-/// for, else the selected one, else none.
+/// for, else the program's own, else the selected one, else none.
 ///
 /// # Errors
 /// `unknown_program`, `unknown_dataset`, `unknown_lm`, with near matches.
@@ -49,6 +49,25 @@ pub(super) fn names(
         if let Some(definition) = definition {
             arguments.insert(field.name.to_owned(), definition);
         }
+    }
+    // A program that is written out may name a signature of the session.
+    if let Some(written) = arguments
+        .get_mut("program")
+        .and_then(|it| it.get_mut("signature"))
+        && let Some(known) = written
+            .as_str()
+            .and_then(|name| session.signatures.get(name))
+    {
+        *written = to_value(known);
+    }
+    let own = arguments
+        .get("program")
+        .and_then(|program| program.get("lm"))
+        .and_then(Value::as_str);
+    if lm.is_none()
+        && let Some(name) = own
+    {
+        return profile(session, name, build).map(Some);
     }
     let selected = || {
         session
@@ -219,6 +238,40 @@ mod tests {
         let found = &arguments["program"]["options"];
         assert_eq!(found["KNN"]["dataset"]["name"], "sums");
         assert_eq!(found["RLM"]["sub_lm"]["model"], "small");
+    }
+
+    /// R21: a program that was trained is asked with its own LM, unless told otherwise.
+    #[test]
+    fn a_trained_program_has_an_lm_of_its_own() {
+        let mut session = SessionState::default();
+        for name in ["demo", "trained"] {
+            let profile = LmProfile {
+                name: name.to_owned(),
+                model: format!("demo/{name}"),
+                ..Default::default()
+            };
+            session.lms.insert(name.to_owned(), profile);
+        }
+        session.lm = Some("demo".to_owned());
+        let program = ProgramDef {
+            lm: Some("trained".to_owned()),
+            ..ProgramDef::default()
+        };
+        session.programs.insert("qa".into(), program);
+        let fields = find("execute_program").unwrap().arguments;
+        let asked = |more: Value| {
+            let mut arguments = Map::from_iter([("program".to_owned(), json!("qa"))]);
+            arguments.extend(more.as_object().cloned().unwrap());
+            names(&session, fields, &mut arguments, &build).map(|lm| lm.unwrap().model)
+        };
+        assert_eq!(asked(json!({})).unwrap(), "demo/trained");
+        assert_eq!(asked(json!({"lm": "demo"})).unwrap(), "demo/demo");
+        session.lms.remove("trained");
+        let asked = {
+            let mut arguments = Map::from_iter([("program".to_owned(), json!("qa"))]);
+            names(&session, fields, &mut arguments, &build)
+        };
+        assert_eq!(asked.unwrap_err().kind, "unknown_lm");
     }
 
     #[test]

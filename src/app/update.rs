@@ -557,6 +557,7 @@ fn title(operation: &str, arguments: &Map<String, Value>) -> String {
     let subject = ["program", "module", "prompt", "name", "path", "shipped"]
         .iter()
         .find_map(|key| text(arguments, key))
+        .or_else(|| steps(arguments))
         .unwrap_or_default();
     let fields = match arguments.get("inputs") {
         Some(Value::Object(inputs)) => inputs
@@ -570,11 +571,19 @@ fn title(operation: &str, arguments: &Map<String, Value>) -> String {
         "execute_program" | "execute_module" => format!("{subject}({fields})"),
         "evaluate_pipeline" => format!("evaluate {subject}"),
         "optimize_prompt" => format!("optimize {subject}"),
+        "train_model" => format!("train {subject}"),
         "run_batch" => format!("batch {subject}"),
         _ => format!("{operation} {}", shorten(&subject, 60))
             .trim_end()
             .to_owned(),
     }
+}
+
+/// The modules of a program that was written out: `BM25 → ChainOfThought`.
+fn steps(arguments: &Map<String, Value>) -> Option<String> {
+    let modules = arguments.get("program")?.get("modules")?.as_array()?;
+    let names: Vec<&str> = modules.iter().filter_map(Value::as_str).collect();
+    Some(shorten(&names.join(" → "), 60))
 }
 
 fn first_line(source: &str) -> String {

@@ -206,20 +206,22 @@ fn keys(
     found
 }
 
-/// The module a line is about: a word of it, or the one that the command stands for.
-fn module(command: &Command, words: &[&str]) -> Option<&'static modules::Module> {
-    match command.name {
-        "predict" => modules::find("Predict"),
-        "cot" => modules::find("ChainOfThought"),
-        "program new" => modules::find(words.get(1)?),
-        _ => modules::find(words.first()?),
-    }
+/// The modules a line is about: those of a word of it, or the one that the command stands for.
+fn modules_on(command: &Command, words: &[&str]) -> Vec<&'static modules::Module> {
+    let named = match command.name {
+        "predict" | "predictor" => "Predict",
+        "cot" => "ChainOfThought",
+        "react" => "ReAct",
+        "program new" => words.get(1).copied().unwrap_or_default(),
+        _ => words.first().copied().unwrap_or_default(),
+    };
+    named.split(',').filter_map(modules::find).collect()
 }
 
 fn module_options(command: &Command, words: &[&str]) -> Vec<(String, String)> {
-    let options = module(command, words).map_or(&[][..], |module| &module.options);
-    options
-        .iter()
+    modules_on(command, words)
+        .into_iter()
+        .flat_map(|module| &module.options)
         .map(|option| (option.name.clone(), option.doc.clone()))
         .collect()
 }
@@ -227,7 +229,8 @@ fn module_options(command: &Command, words: &[&str]) -> Vec<(String, String)> {
 /// What can be offered as the value of a module's option.
 fn of_module(command: &Command, before: &str, key: &str) -> Option<Completer> {
     let words: Vec<&str> = before.split_whitespace().collect();
-    let option = module(command, &words)?.option(key)?;
+    let on = modules_on(command, &words);
+    let option = on.iter().find_map(|module| module.option(key))?;
     Some(match option.kind.as_str() {
         "flag" => Completer::OneOf(&["true", "false"]),
         "module" => Completer::Module,
@@ -247,6 +250,7 @@ fn fields(words: &[&str], before: &str, context: &Context) -> Vec<(String, Strin
         return program.inputs.clone();
     }
     let module = modules::find(first);
+    let many = first.contains(',') && first.split(',').any(|it| modules::find(it).is_some());
     if let Some(module) = module.filter(|module| !module.inputs.is_empty()) {
         let inputs = module.inputs.iter();
         return inputs
@@ -254,7 +258,7 @@ fn fields(words: &[&str], before: &str, context: &Context) -> Vec<(String, Strin
             .collect();
     }
     let mut text = before.trim();
-    if module.is_some() {
+    if module.is_some() || many {
         text = text[first.len()..].trim_start();
     }
     // Inputs that are there already are no part of the signature.

@@ -174,24 +174,101 @@ pub(super) fn validate(mut bound: Bound, context: &Context) -> Result<Parsed, Op
 
 pub(super) fn program_new(mut bound: Bound, _: &Context) -> Result<Parsed, OperationError> {
     let modules = bound.take_text("modules").unwrap_or_default();
-    let modules: Vec<Value> = modules
-        .split(',')
-        .map(str::trim)
-        .filter(|module| !module.is_empty())
-        .map(Value::from)
-        .collect();
-    if modules.is_empty() {
+    let names = steps(&modules);
+    if names.is_empty() {
         return Err(bound.error("`:program new` needs a module"));
     }
     let pairs = bound.take_object("pairs");
-    if modules.len() > 1 && !pairs.is_empty() {
-        return Err(bound
-            .error("whose option is it? there are several modules")
-            .hint(r#"say it with `options={"Predict": {"temperature": 1}}`"#));
+    if names.len() == 1 {
+        merge_options(&mut bound, pairs);
+    } else if let Some(stray) = options_by_module(&mut bound, &names, pairs)?.keys().next() {
+        let message = format!("none of these modules has an option `{stray}`");
+        let known = names.iter().filter_map(|name| modules::find(name));
+        let known = known.flat_map(|module| module.options.iter().map(|it| it.name.as_str()));
+        return Err(bound.error(message).near(near_matches(stray, known)));
     }
-    merge_options(&mut bound, pairs);
-    bound.arguments.insert("modules".to_owned(), modules.into());
+    bound.arguments.insert("modules".to_owned(), names.into());
     Ok(Parsed::operation("create_program", bound.arguments))
+}
+
+pub(super) fn predictor(mut bound: Bound, context: &Context) -> Result<Parsed, OperationError> {
+    bound
+        .arguments
+        .insert("modules".to_owned(), "Predict".into());
+    program_new(bound, context)
+}
+
+/// The modules of `BM25,ChainOfThought`.
+fn steps(text: &str) -> Vec<&str> {
+    text.split(',')
+        .map(str::trim)
+        .filter(|name| !name.is_empty())
+        .collect()
+}
+
+/// Adds each pair that is an option of one of these modules to the `options` of that module;
+/// answers the other pairs.
+fn options_by_module(
+    bound: &mut Bound,
+    names: &[&str],
+    pairs: Map<String, Value>,
+) -> Result<Map<String, Value>, OperationError> {
+    let mut options = bound.take_object("options");
+    let mut left = Map::new();
+    for (name, value) in pairs {
+        let has =
+            |module: &&&str| modules::find(module).is_some_and(|it| it.option(&name).is_some());
+        let owners: Vec<&&str> = names.iter().filter(has).collect();
+        match owners.as_slice() {
+            [] => {
+                left.insert(name, value);
+            }
+            [owner] => {
+                let its = options
+                    .entry((**owner).to_owned())
+                    .or_insert_with(|| Value::Object(Map::new()));
+                if let Value::Object(its) = its {
+                    its.insert(name, value);
+                }
+            }
+            [first, ..] => {
+                let example = serde_json::json!({ **first: { name.as_str(): value } });
+                return Err(bound
+                    .error(format!("whose option is `{name}`? several modules have it"))
+                    .hint(format!("say it with `options={example}`")));
+            }
+        }
+    }
+    if !options.is_empty() {
+        let options = Value::Object(options);
+        bound.arguments.insert("options".to_owned(), options);
+    }
+    Ok(left)
+}
+
+/// Several modules in a row, run once: a program written out.
+fn pipeline(names: &[&str], mut bound: Bound, context: &Context) -> Result<Parsed, OperationError> {
+    let Some(signature) = bound.take_text("signature") else {
+        return Err(bound
+            .error("a pipeline needs a signature")
+            .hint("say what it is asked with and answers, as in `question -> answer`"));
+    };
+    let fields = context.signature_inputs(&signature);
+    let pairs = bound.take_object("inputs");
+    let is_field = |name: &String| fields.iter().any(|(field, _)| field == name);
+    let (mut inputs, others): (Map<_, _>, Map<_, _>) =
+        pairs.into_iter().partition(|(name, _)| is_field(name));
+    inputs.extend(options_by_module(&mut bound, names, others)?);
+    let options = bound.take_object("options");
+    let program = serde_json::json!({
+        "modules": names, "signature": signature, "options": options,
+    });
+    bound.arguments.insert("program".to_owned(), program);
+    bound
+        .arguments
+        .insert("inputs".to_owned(), Value::Object(inputs));
+    keep_text(&mut bound, &fields);
+    Ok(Parsed::operation("execute_program", bound.arguments))
 }
 
 pub(super) fn run(mut bound: Bound, context: &Context) -> Result<Parsed, OperationError> {
@@ -206,6 +283,10 @@ pub(super) fn run(mut bound: Bound, context: &Context) -> Result<Parsed, Operati
         keep_text(&mut bound, &program.inputs);
         bound.arguments.insert("program".to_owned(), target.into());
         return Ok(Parsed::operation("execute_program", bound.arguments));
+    }
+    let names = steps(&target);
+    if names.len() > 1 {
+        return pipeline(&names, bound, context);
     }
     let bare = target.trim_start_matches("dspy.");
     let yours = context.modules.iter().any(|(name, _)| name == bare);

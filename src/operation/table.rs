@@ -140,6 +140,7 @@ const API_KEY_COMMAND: Field = may(
 );
 const API_KEY_FILE: Field = may("api_key_file", Kind::Text, "File that holds the key.");
 const INPUTS: Field = need("inputs", Kind::Object, "Value of each input field.");
+const CONFIG: Field = may("config", Kind::Object, "LM options of this call.");
 const OPTIONS: Field = may(
     "options",
     Kind::Object,

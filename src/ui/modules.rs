@@ -172,11 +172,13 @@ impl Modules {
         let first = known.modules.first().map_or("", String::as_str);
         let options = known.options.get(first).and_then(Value::as_object);
         let names = match &known.signature {
-            Some(signature) if !choice::has_own_inputs(first) => signature
-                .inputs
-                .iter()
-                .map(|field| (field.name.clone(), field.type_name.clone()))
-                .collect(),
+            Some(signature) if known.modules.len() > 1 || !choice::has_own_inputs(first) => {
+                signature
+                    .inputs
+                    .iter()
+                    .map(|field| (field.name.clone(), field.type_name.clone()))
+                    .collect()
+            }
             _ => choice::own_inputs(first, options, &cx.state.session),
         };
         self.making = None;

@@ -182,6 +182,107 @@ fn modules_of_files_run_by_name() {
     );
 }
 
+/// R34: a planner that thinks, a generator that runs code, and what it holds given back
+/// when the workbench ends: each object once.
+#[test]
+fn a_module_of_a_file_runs_code_and_cleans_up() {
+    let mut lines = Lines::new();
+    // Not in the home of the session, which is gone with it.
+    let kept = Home::new();
+    let file = in_home(
+        &kept,
+        "coder.py",
+        "import dspy\n\nclass Coder(dspy.Module):\n    'Plans, then computes.'\n    \
+         made = 0\n    def __init__(self):\n        super().__init__()\n        \
+         Coder.made += 1\n        self.number = Coder.made\n        \
+         self.planner = dspy.ChainOfThought('question -> plan')\n        \
+         self.generator = dspy.ProgramOfThought('question -> answer')\n    \
+         def forward(self, question):\n        plan = self.planner(question=question).plan\n        \
+         answer = self.generator(question=question).answer\n        \
+         return dspy.Prediction(plan=plan, answer=answer, number=self.number)\n    \
+         def cleanup(self):\n        with open(__file__ + '.closed', 'a') as file:\n            \
+         print(self.number, file=file)\n",
+    );
+    lines.ask("register_module", json!({"name": "coder", "file": file}));
+    lines.ask("create_program", json!({"name": "c", "module": "coder"}));
+    let ran = lines.ask(
+        "execute_program",
+        json!({"program": "c", "inputs": {"question": "What is 12*7?"}}),
+    );
+    let open = lines.cell(&format!("open({file:?} + '.closed').read()"));
+    let lived = lines.live();
+    let result = lived.result(ran);
+    assert!(result["answer"].to_string().contains("84"), "{result:#}");
+    assert!(!result["plan"].as_str().unwrap().is_empty());
+    let number = result["number"].as_u64().unwrap();
+    let while_open = lived.value(open);
+    assert!(!while_open.contains(&number.to_string()), "{while_open}");
+    let closed = fs::read_to_string(format!("{file}.closed")).unwrap();
+    let closed: Vec<u64> = closed.lines().map(|line| line.parse().unwrap()).collect();
+    assert_eq!(closed, (1..=number).collect::<Vec<_>>());
+    let mut runs = lived.state.runs.values();
+    let run = runs
+        .rfind(|run| run.operation.as_deref() == Some("execute_program"))
+        .unwrap();
+    let tree: Vec<(u16, String)> = run
+        .tree()
+        .into_iter()
+        .filter(|span| ["module", "interpreter"].contains(&span.kind.as_str()))
+        .map(|span| (span.depth, span.name.clone()))
+        .collect();
+    let has = |depth: u16, name: &str| tree.iter().any(|it| it.0 == depth && it.1.contains(name));
+    assert_eq!(tree[0], (0, "Coder".to_owned()), "{tree:?}");
+    assert!(
+        has(1, "ChainOfThought") && has(1, "ProgramOfThought"),
+        "{tree:?}"
+    );
+    assert!(has(2, "execute"), "no code was run: {tree:?}");
+}
+
+/// R37: an async tool runs by itself and for an agent; the sample tool `run_tests` runs
+/// pytest in a folder of its own and answers with what it said.
+#[test]
+fn async_tools_run_and_tests_are_run() {
+    let mut lines = Lines::new();
+    let file = in_home(&lines.home, "helpers.py", TOOLS);
+    lines.ask("register_tool", json!({"file": file, "function": "double"}));
+    let called = lines.ask(
+        "call_tool",
+        json!({"name": "double", "arguments": {"n": 21}}),
+    );
+    let agent = lines.ask(
+        "execute_module",
+        json!({"module": "ReAct", "signature": "question -> answer",
+            "options": {"tools": ["double"], "max_iters": 3},
+            "inputs": {"question": "Use double with n=21. What is 2*21?"}}),
+    );
+    let tester = lines.ask(
+        "register_tool",
+        json!({"sample": "run_tests", "approval": "allow"}),
+    );
+    let run = |body: &str| {
+        let tests =
+            "from solution import twice\n\n\ndef test_twice():\n    assert twice(21) == 42\n";
+        let code = format!("def twice(n):\n    return {body}\n");
+        json!({"name": "run_tests", "arguments": {"code": code, "tests": tests}})
+    };
+    let good = lines.ask("call_tool", run("2 * n"));
+    let bad = lines.ask("call_tool", run("n"));
+    let there = lines.cell("import os; sorted(os.listdir())");
+    let lived = lines.live();
+    assert_eq!(lived.value(there), "['helpers.py']");
+    assert_eq!(lived.result(called)["result"], 42);
+    let steps = &lived.result(agent)["trajectory"];
+    assert_eq!(steps["tool_name_0"], "double", "{steps:#}");
+    assert_eq!(steps["observation_0"], 42, "{steps:#}");
+    assert_eq!(lived.result(tester)["name"], "run_tests");
+    let said = |place: usize| lived.result(place)["result"].clone();
+    assert_eq!(said(good)["passed"], true);
+    assert!(said(good)["output"].to_string().contains("1 passed"));
+    assert_eq!(said(bad)["passed"], false);
+    assert!(said(bad)["output"].to_string().contains("assert 21 == 42"));
+}
+
 /// R113: a compiled program goes to a file; a second launch runs it without its optimizer.
 #[test]
 fn a_compiled_program_is_used_again_by_a_second_launch() {

@@ -280,6 +280,7 @@ def test_module_of_a_file(call, native, planner):
     path, module = planner
     assert (module["class"], module["doc"]) == ("Planner", "Plans, then answers.")
     assert module["options"] == {"style": "short"}
+    assert module["inputs"] == [{"name": "question", "type": "str"}]
     request = {
         "module": "planner",
         "inputs": {"question": "?"},

@@ -86,11 +86,20 @@ pub struct StubLm {
 impl StubLm {
     /// Starts a server; the script is given the request's number, from 0.
     pub fn start(script: impl Fn(usize, &Received) -> Scripted + Send + Sync + 'static) -> Self {
+        Self::start_at(0, script)
+    }
+
+    /// Starts a server at a port that something is known to use; 0 is any that is free.
+    pub fn start_at(
+        port: u16,
+        script: impl Fn(usize, &Received) -> Scripted + Send + Sync + 'static,
+    ) -> Self {
         let received = Arc::new(Mutex::new(Vec::new()));
         let (open_tx, open) = watch::channel(0);
         let (arrived_tx, arrived) = watch::channel(0);
         let (stop, stopped) = oneshot::channel();
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let listener = std::net::TcpListener::bind(("127.0.0.1", port))
+            .unwrap_or_else(|error| panic!("port {port} must be free for this test: {error}"));
         let port = listener.local_addr().unwrap().port();
         listener.set_nonblocking(true).unwrap();
         let shared = Arc::new(Shared {
@@ -125,6 +134,13 @@ impl StubLm {
     pub fn saying(text: &str) -> Self {
         let text = text.to_owned();
         Self::start(move |_, _| Scripted::chat(&text))
+    }
+
+    /// A chat completion with one output field of DSPy's.
+    pub fn answering(field: &str, value: &str) -> Self {
+        Self::saying(&format!(
+            "[[ ## {field} ## ]]\n{value}\n\n[[ ## completed ## ]]"
+        ))
     }
 
     /// Its port on 127.0.0.1.

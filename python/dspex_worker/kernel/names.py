@@ -126,12 +126,7 @@ def changes(namespace: dict[str, Any], listed: list[NameInfo]) -> dict[str, Any]
             _datasets[name] = seen
         data: Any = None
         with contextlib.suppress(Exception):
-            if entry["kind"] == "program":
-                data = programs.describe(value, name)
-            elif entry["kind"] == "signature":
-                data = signatures.describe(value)
-            elif entry["kind"] == "dataset":
-                data = datasets.of_examples(name, value or [], "cell")
+            data = _described(value, name)
         if data is None:
             continue
         text = serialize.dumps(data)
@@ -147,6 +142,24 @@ def changes(namespace: dict[str, Any], listed: list[NameInfo]) -> dict[str, Any]
     return out
 
 
-def remember(name: str, data: Any) -> None:
-    """A name bound by `restore` need not be told again."""
-    _told[name] = serialize.dumps(data)
+def remember(name: str, value: Any) -> None:
+    """What the session gave the notebook need not be told to the session."""
+    if isinstance(value, list) and len(value) > _MOST_ROWS:
+        return  # it is not told anyway
+    with contextlib.suppress(Exception):
+        data = _described(value, name)
+        if data is not None:
+            _told[name] = serialize.dumps(data)
+
+
+def _described(value: Any, name: str) -> Any:
+    """A program, signature or dataset as data; `None` for other things."""
+    import dspy
+
+    if _is_dataset(value):
+        return datasets.of_examples(name, value, "cell")
+    if isinstance(value, dspy.Module):
+        return programs.describe(value, name)
+    if isinstance(value, type) and issubclass(value, dspy.Signature):
+        return signatures.describe(value)
+    return None

@@ -106,7 +106,7 @@ def restore(arguments: dict[str, Any], job: Job) -> dict[str, Any]:
         except Exception as error:
             failed.append({"name": name, "reason": errors.first_line(error)})
             return
-        names.remember(name, data)
+        names.remember(name, space[name])
         restored.append(name)
 
     for name, data in dict(arguments.get("signatures") or {}).items():

@@ -22,7 +22,7 @@ def evaluate_pipeline(arguments: dict[str, Any], job: Job) -> dict[str, Any]:
     with lms.under(job.lm):
         link.progress(job.run, "phase", name="evaluate", total=len(data))
         result = optimizers.evaluate(program, data, metric, threads(arguments), job.run)
-        optimizers._candidate(job.run, 0, "as it was", program, result["score"], None)
+        optimizers.candidate(job.run, 0, "as it was", program, result["score"], None)
     return result
 
 

@@ -34,8 +34,11 @@ def adopt(arguments: dict[str, Any], job: Job) -> dict[str, Any]:
     there = space.get(name)
     if not name.isidentifier() or not (there is None or isinstance(there, dspy.Module)):
         return {"adopted": False}
-    space[name] = programs.get(program) if program.get("unportable") else programs.build(program)
-    names.remember(name, program)
+    if program.get("unportable"):
+        space[name] = programs.with_lm(programs.get(program), program)
+    else:
+        space[name] = programs.build(program)
+    names.remember(name, space[name])
     return {"adopted": True}
 
 

@@ -37,17 +37,49 @@ def optimize_prompt(arguments: dict[str, Any], job: Job) -> dict[str, Any]:
     options = dict(arguments.get("options") or {})
     holdout = options.pop("holdout", arguments.get("holdout", 0.5))
     optimizers.check_options(options)
-    if arguments.get("valset") is not None:
-        train, held_out = data, datasets.examples(arguments["valset"])
-    else:
-        train, held_out = split(data, holdout)
-    definition = arguments.get("program")
-    if not isinstance(definition, dict):
-        definition = {"name": str(definition or "program"), "version": 1}
+    train, held_out = _parts(arguments, data, holdout)
+    definition = _definition(arguments)
     with lms.under(job.lm, disable_history=True):
         return optimizers.optimize(
             program, definition, train, held_out, metric, threads(arguments), job.run, options
         )
+
+
+@operation("train_model")
+def train_model(arguments: dict[str, Any], job: Job) -> dict[str, Any]:
+    """Fine-tune the LM of a program and score it before and after (R21)."""
+    from .. import finetune
+
+    program, data, metric = subject(arguments)
+    options = dict(arguments.get("options") or {})
+    finetune.check_options(options)
+    train, held_out = _parts(arguments, data, options.get("holdout", 0.5))
+    with lms.under(job.lm, disable_history=True):
+        return finetune.train(
+            program,
+            _definition(arguments),
+            train,
+            held_out,
+            metric,
+            threads(arguments),
+            job,
+            options,
+        )
+
+
+def _definition(arguments: dict[str, Any]) -> dict[str, Any]:
+    """The program as it was, also where it is only a name of the notebook."""
+    definition = arguments.get("program")
+    if isinstance(definition, dict):
+        return definition
+    return {"name": str(definition or "program"), "version": 1}
+
+
+def _parts(arguments: dict[str, Any], data: list[Any], holdout: Any) -> tuple[list[Any], list[Any]]:
+    """What is learned from, and what is held out."""
+    if arguments.get("valset") is not None:
+        return data, datasets.examples(arguments["valset"])
+    return split(data, holdout)
 
 
 def split(data: list[Any], holdout: Any) -> tuple[list[Any], list[Any]]:

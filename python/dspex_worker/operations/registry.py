@@ -25,7 +25,7 @@ _FAMILIES = {
     "tool": ("register_tool", "register_mcp_server", "register_module", "call_tool"),
     "data": ("load_dataset", "evaluate_pipeline"),
     "batch": ("run_batch",),
-    "optimize": ("bootstrap_examples", "optimize_prompt"),
+    "optimize": ("bootstrap_examples", "optimize_prompt", "train_model"),
     "jobs": ("ship", "adopt", "enlist", "evaluate_part", "clock"),
     "health": ("echo", "health_check", "price", "test_lm"),
 }

@@ -53,6 +53,10 @@ pub fn view(fields: &Map<String, Value>) -> View {
         };
         match shown {
             Some(rows) => view.rows.extend(rows),
+            // RLM's own long name would push every text to the right.
+            None if name == "final_reasoning" && !fields.contains_key("reasoning") => {
+                view.rows.push(row("reasoning", text(value)));
+            }
             None => view.rows.push(row(name, text(value))),
         }
     }
@@ -152,9 +156,8 @@ fn trajectory(value: &Value) -> Option<Vec<Row>> {
         }
         let words = |key: &str| of(key).map(text).unwrap_or_default();
         let called = of("tool_name").map_or_else(String::new, |name| call(name, of("tool_args")));
-        let seen = ["observation", "code_output"]
-            .iter()
-            .map(|key| words(key))
+        let seen = [words("observation"), printed(&words("code_output"))]
+            .into_iter()
             .find(|seen| !seen.is_empty());
         let parts = [
             words("thought"),
@@ -165,6 +168,11 @@ fn trajectory(value: &Value) -> Option<Vec<Row>> {
         rows.push(row(&format!("step {}", idx + 1), paragraphs(&parts)));
     }
     (!rows.is_empty() || object.is_empty()).then_some(rows)
+}
+
+/// CodeAct keeps what code printed as JSON: `"84\n"`.
+fn printed(output: &str) -> String {
+    serde_json::from_str(output).unwrap_or_else(|_| output.to_owned())
 }
 
 /// ReActV2's messages: a thought, calls of tools and what they gave.
@@ -393,6 +401,22 @@ mod tests {
             shown(&fields),
             "step 1  Add.\n        2+2\n        → 4\na       4"
         );
+    }
+
+    /// R29, R30: CodeAct's output is shown as it was printed; RLM's labels are short.
+    #[test]
+    fn output_is_shown_as_it_was_printed() {
+        let fields = json!({"trajectory": {
+            "generated_code_0": "print(84)", "code_output_0": "\"84\\n\"",
+            "generated_code_1": "x", "code_output_1": "84"}, "answer": "84"});
+        assert_eq!(
+            shown(&fields),
+            "step 1  print(84)\n        → 84\nstep 2  x\n        → 84\nanswer  84"
+        );
+        let fields = json!({"answer": "4", "final_reasoning": "Added."});
+        assert_eq!(shown(&fields), "answer     4\nreasoning  Added.");
+        let fields = json!({"reasoning": "a", "final_reasoning": "b"});
+        assert!(shown(&fields).contains("final_reasoning"));
     }
 
     /// R32: attempts with their rewards, the one that was kept marked.

@@ -108,4 +108,27 @@ pub(super) const ROWS: &[Command] = &[
             ),
         ),
     ),
+    aka(
+        &["train", "finetune"],
+        row(
+            "train_model",
+            Data,
+            "Fine-tunes the LM of a program on the answers it got right, where its provider trains.",
+            &[
+                PROGRAM,
+                DATASET,
+                METRIC,
+                option("valset", Completer::Dataset, "held-out examples"),
+                THREADS,
+                LM,
+                pairs(
+                    "options",
+                    Completer::None,
+                    "train_kwargs, exclude_demos, metric_threshold, holdout",
+                ),
+            ],
+            ":train_model qa train metric=exact_match",
+            Operation("train_model"),
+        ),
+    ),
 ];

@@ -5,14 +5,14 @@ use super::{
 };
 use crate::command::Becomes::{Operation, With};
 use crate::command::Group::Program;
-use crate::command::meaning::{module, program_new, prompt, run, validate};
+use crate::command::meaning::{module, predictor, program_new, prompt, run, validate};
 use crate::command::{Command, Completer, Local, Parsed, Shape};
 
 pub(super) const ROWS: &[Command] = &[
     key(
         "F3",
         aka(
-            &["signature"],
+            &["signature", "compile_signature"],
             row(
                 "sig",
                 Program,
@@ -105,7 +105,7 @@ pub(super) const ROWS: &[Command] = &[
             word(
                 "modules",
                 Completer::Module,
-                "a module, or several: Predict,ChainOfThought",
+                "a module, or several: BM25,ChainOfThought",
             ),
             argument(
                 "signature",
@@ -118,11 +118,24 @@ pub(super) const ROWS: &[Command] = &[
             pairs(
                 "pairs",
                 Completer::ModuleOption,
-                "options of the one module there is",
+                "options; each goes to the module that has it",
             ),
         ],
         ":program new qa ChainOfThought question -> answer",
         With(program_new),
+    ),
+    row(
+        "predictor",
+        Program,
+        "Makes a program of `Predict`.",
+        &[
+            word("name", Completer::None, "its name"),
+            SIGNATURE,
+            OPTIONS,
+            pairs("pairs", Completer::ModuleOption, "options of `Predict`"),
+        ],
+        ":predictor qa question -> answer",
+        With(predictor),
     ),
     aka(
         &["program remove"],
@@ -169,25 +182,32 @@ pub(super) const ROWS: &[Command] = &[
         ":program load qa.json",
         Operation("load_program"),
     ),
-    row(
-        "run",
-        Program,
-        "Runs a program, or a module over a signature.",
-        &[
-            word("target", Completer::Runnable, "a program, or a DSPy module"),
-            argument(
-                "signature",
-                Shape::Text,
-                false,
-                Completer::Signature,
-                "for a module",
-            ),
-            LM,
-            OPTIONS,
-            INPUTS,
-        ],
-        r#":run ChainOfThought question -> answer question="What is 12*7?""#,
-        With(run),
+    aka(
+        &["pipeline"],
+        row(
+            "run",
+            Program,
+            "Runs a program, or over a signature a module, or several: `:run BM25,ChainOfThought …`.",
+            &[
+                word(
+                    "target",
+                    Completer::Runnable,
+                    "a program, a DSPy module, or several joined by commas",
+                ),
+                argument(
+                    "signature",
+                    Shape::Text,
+                    false,
+                    Completer::Signature,
+                    "for modules",
+                ),
+                LM,
+                OPTIONS,
+                INPUTS,
+            ],
+            r#":run ChainOfThought question -> answer question="What is 12*7?""#,
+            With(run),
+        ),
     ),
     row(
         "predict",
@@ -197,13 +217,24 @@ pub(super) const ROWS: &[Command] = &[
         r#":predict question -> answer question="What is 12*7?""#,
         With(|bound, context| module("Predict", bound, context)),
     ),
+    aka(
+        &["chain_of_thought"],
+        row(
+            "cot",
+            Program,
+            "Runs `ChainOfThought` over a signature.",
+            &[SIGNATURE, LM, OPTIONS, INPUTS],
+            r#":cot question -> answer question="What is 12*7?""#,
+            With(|bound, context| module("ChainOfThought", bound, context)),
+        ),
+    ),
     row(
-        "cot",
+        "react",
         Program,
-        "Runs `ChainOfThought` over a signature.",
+        "Runs `ReAct`, an agent with tools, over a signature.",
         &[SIGNATURE, LM, OPTIONS, INPUTS],
-        r#":cot question -> answer question="What is 12*7?""#,
-        With(|bound, context| module("ChainOfThought", bound, context)),
+        r#":react question -> answer tools=["add"] question="What is 12*7?""#,
+        With(|bound, context| module("ReAct", bound, context)),
     ),
     row(
         "batch",

@@ -137,4 +137,46 @@ pub(super) const ROWS: &[Operation] = &[
             ),
         ],
     ),
+    // In the kernel: the LM and what trains it may be objects of the notebook.
+    run(
+        "train_model",
+        "Fine-tunes the LM of a program on the answers it got right (BootstrapFinetune), where its provider trains.",
+        RunKind::Compile,
+        &[
+            PROGRAM,
+            DATASET,
+            may(
+                "valset",
+                Kind::Dataset,
+                "Held-out examples (default: a part of the dataset).",
+            ),
+            METRIC,
+            may(
+                "options",
+                Kind::Object,
+                "`train_kwargs` for the provider, `exclude_demos`, `metric_threshold`, `holdout`.",
+            ),
+            THREADS,
+            LM,
+        ],
+        &[
+            need("model", Kind::Text, "The trained model."),
+            need("examples_used", Kind::Count, "Answers it was trained on."),
+            need(
+                "performance",
+                Kind::Object,
+                "`{baseline, optimized, gain, seconds, calls}`.",
+            ),
+            need(
+                "program",
+                Kind::Object,
+                "The program that uses it, as its next version.",
+            ),
+            may(
+                "profile",
+                Kind::Object,
+                "`{name, base, model}`: the LM profile it is kept as.",
+            ),
+        ],
+    ),
 ];

@@ -1,6 +1,6 @@
 //! Operations on modules and programs.
 
-use super::{INPUTS, LM, OPTIONS, PROGRAM, core, job, may, need, open, run, side};
+use super::{CONFIG, INPUTS, LM, OPTIONS, PROGRAM, core, job, may, need, open, run, side};
 use crate::operation::{Kind, Operation};
 use crate::session::event::RunKind;
 
@@ -95,9 +95,13 @@ pub(super) const ROWS: &[Operation] = &[
         "Runs a program.",
         RunKind::Operation,
         &[
-            PROGRAM,
+            need(
+                "program",
+                Kind::Program,
+                "Name of a program, or one written out: `{modules, signature, options}`.",
+            ),
             INPUTS,
-            may("config", Kind::Object, "LM options of this call."),
+            CONFIG,
             LM,
         ],
         &[],
@@ -119,6 +123,7 @@ pub(super) const ROWS: &[Operation] = &[
             ),
             INPUTS,
             OPTIONS,
+            CONFIG,
             LM,
         ],
         &[],

@@ -56,6 +56,9 @@ pub struct ProgramDef {
     /// Its score on held-out examples, percent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub score: Option<f64>,
+    /// The LM profile that is its own: the one that was trained for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lm: Option<String>,
     /// Why it cannot be rebuilt from data (a class of a cell: `stale: re-run [3]`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unportable: Option<String>,

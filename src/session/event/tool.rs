@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::FieldDef;
+
 /// Whether a tool may be called.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -106,4 +108,7 @@ pub struct ModuleDef {
     /// Whether its constructor takes a signature.
     #[serde(default)]
     pub signature: bool,
+    /// What its `forward` is given, where its parameters tell.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inputs: Vec<FieldDef>,
 }

@@ -96,6 +96,12 @@ pub(super) fn own_inputs(
     options: Option<&Map<String, Value>>,
     session: &SessionState,
 ) -> Vec<(String, String)> {
+    if let Some(own) = session.modules.get(module) {
+        let inputs = own.inputs.iter();
+        return inputs
+            .map(|it| (it.name.clone(), it.type_name.clone()))
+            .collect();
+    }
     let stock = modules::find(module).map_or(&[][..], |it| &it.inputs);
     let dataset = options
         .and_then(|it| it.get("dataset"))

@@ -184,6 +184,14 @@ pub(super) fn searching(url: &str) -> Vec<Case> {
         )
         .holding("six hundred"),
         Case::new(
+            "BM25",
+            json!({"options": {"corpus": ["cats purr", "dogs bark"], "k": 1}, "inputs": {"query": "which dogs?"}}),
+            ":run BM25 corpus=pets k=1 query='which dogs'",
+            "from dspex_worker.retrieval import Lexical\n\
+             Lexical({'corpus': ['cats purr', 'dogs bark'], 'field': None, 'k': 1})(query='dogs').passages[0]",
+        )
+        .holding("dogs bark"),
+        Case::new(
             "Embeddings",
             json!({"options": {"corpus": ["cats purr", "dogs bark"], "k": 1}, "inputs": {"query": "dogs?"}}),
             ":run Embeddings corpus=pets k=1 query='which dogs'",
