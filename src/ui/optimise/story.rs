@@ -51,8 +51,8 @@ impl<'a> Story<'a> {
                     story.phase = name;
                     story.total = *total;
                     story.scored = 0;
-                    // Bootstrapping stops when it has its demonstrations.
-                    if name != "bootstrap" {
+                    // These score nothing, or stop when they have what they want.
+                    if !matches!(name.as_str(), "bootstrap" | "collect" | "train") {
                         largest = largest.max(*total);
                     }
                 }
