@@ -566,6 +566,8 @@ impl Core {
             .as_ref()
             .and_then(|name| owner.gateway.lm_spec(name));
         owner.requests.select_lm(lm);
+        let running = self.state.running_scope();
+        owner.requests.remember(session, running);
     }
 
     fn append(&mut self, body: EventBody) {

@@ -124,11 +124,12 @@ impl Requests {
 
     /// Makes this the LM of cells, now and in later kernels.
     pub(super) fn select_lm(&mut self, lm: Option<LmSpec>) {
+        // Profiles have changed, perhaps those that programs have for their own.
+        self.remembered = 0;
         if self.lm == lm {
             return;
         }
         self.lm = lm;
-        self.remembered = 0;
         if let Some(supervisor) = self.supervisor.clone() {
             let request = Request {
                 operation: "set_lm".to_owned(),

@@ -123,3 +123,52 @@ fn an_lm_without_training_says_so() {
     assert_eq!(exec.code, Some(1), "{exec:?}");
     assert_eq!(exec.json()["error"]["type"], "cannot_finetune");
 }
+
+/// R21: the trained model of a profile is a profile of its own, which the program is asked
+/// with from then on: by the workbench, in the notebook, and after the kernel's end.
+#[test]
+fn a_trained_profile_stays_with_its_program() {
+    let mut lines = Lines::without_lm();
+    // As OpenAI's models have a provider that trains, so have all here.
+    lines.cell(&format!(
+        "{TRAINER}\ndspy.LM.infer_provider = lambda self: Trainer()"
+    ));
+    let base = json!({"provider": "demo", "model": "base", "name": "mine"});
+    lines.ask("configure_lm", base);
+    lines.ask("load_dataset", json!({"name": "sums", "rows": sums()}));
+    lines.ask(
+        "create_program",
+        json!({"name": "qa", "module": "Predict", "signature": SUMS}),
+    );
+    let trained = lines.ask("train_model", json!({"program": "qa", "dataset": "sums"}));
+    let run = json!({"program": "qa", "inputs": {"question": "What is 12*7?"}});
+    lines.ask("execute_program", run.clone());
+    let mut other = run.clone();
+    other["lm"] = json!("mine");
+    lines.ask("execute_program", other);
+    let bound = lines.cell("qa.lm.model, qa(question='What is 2+2?').answer");
+    lines.ask("restart_kernel", json!({}));
+    let again = lines.cell("qa.lm.model, qa(question='What is 2+3?').answer");
+    lines.ask("execute_program", run);
+    let lived = lines.live();
+    let profile = json!({"name": "qa-v2", "base": "mine", "model": "demo/trained"});
+    assert_eq!(lived.result(trained)["profile"], profile);
+    assert_eq!(lived.value(bound), "('demo/trained', '4')");
+    assert_eq!(lived.value(again), "('demo/trained', '5')");
+    let program = &lived.state.programs["qa"];
+    assert_eq!((program.lm.as_deref(), program.version), (Some("qa-v2"), 2));
+    assert_eq!(lived.state.lms["qa-v2"].model, "demo/trained");
+    assert_eq!(
+        lived.state.lm.as_deref(),
+        Some("mine"),
+        "it is not selected"
+    );
+    let runs = lived.state.runs.values();
+    let asked: Vec<&str> = runs
+        .filter(|run| run.operation.as_deref() == Some("execute_program"))
+        .flat_map(|run| &run.spans)
+        .filter(|span| span.kind == "lm")
+        .map(|span| span.name.as_str())
+        .collect();
+    assert_eq!(asked, ["demo/trained", "demo/base", "demo/trained"]);
+}
