@@ -146,7 +146,7 @@ def _planning() -> bool:
 def _selecting() -> bool:
     """The engine that only says where a model goes is made once."""
     try:
-        from dspy._vendor.lm15.router import PROVIDERS
+        from dspy._vendor.lm15.registry import PROVIDERS
         from dspy.clients import backend_selection as module
 
         selection: Any = module
@@ -227,7 +227,7 @@ def _counting() -> bool:
 
     def process_outcome(self: Any, results: list[Any], index: int, outcome: Any) -> None:
         process(self, results, index, outcome)
-        counted = self.__dict__.get("_counted")
+        counted: Any = self.__dict__.get("_counted")
         if counted is None or counted[0] is not results:
             counted = self._counted = [results, 0, 0]
         if isinstance(outcome, Exception) or (self.compare_results and outcome is None):
@@ -237,7 +237,7 @@ def _counting() -> bool:
             counted[2] += outcome[-1]
 
     def report_progress(self: Any, bar: Any, results: list[Any], total: int) -> None:
-        counted = self.__dict__.get("_counted")
+        counted: Any = self.__dict__.get("_counted")
         if counted is None or counted[0] is not results:
             report(self, bar, results, total)
         elif self.compare_results:

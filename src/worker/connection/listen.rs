@@ -275,6 +275,7 @@ impl Listener {
                 WorkerEvent::CellOutput { cell, run, output }
             }
             FromWorker::Spans { items } => WorkerEvent::Spans(items),
+            FromWorker::LmTold(call) => WorkerEvent::LmTold(Box::new(call)),
             FromWorker::Names { names } => WorkerEvent::Names(names),
             FromWorker::Progress { run, progress } => WorkerEvent::Progress { run, progress },
             FromWorker::Log { level, text } => WorkerEvent::Log { level, text },
