@@ -55,9 +55,9 @@ pub(super) mod _dspex {
 
     #[pymodule_export]
     use super::{
-        RunCancelled, TransportFailure, cell_began, cell_ended, count_json, is_cancelled, lm_call, lm_told,
-        lm_drop, lm_open, read_input, request_approval, send, send_pieces, span_end, span_start,
-        wait, write_json,
+        RunCancelled, TransportFailure, cell_began, cell_ended, count_json, is_cancelled, lm_call,
+        lm_drop, lm_open, lm_told, read_input, request_approval, send, send_pieces, span_end,
+        span_start, wait, write_json,
     };
 
     #[pymodule_init]
