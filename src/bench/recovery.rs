@@ -62,9 +62,11 @@ fn broken_start(bench: &Bench) -> Result<f64, OperationError> {
 /// From SIGTERM to the end of a workbench whose cell hears nothing, ms.
 fn told_to_end(bench: &Bench) -> Result<f64, OperationError> {
     let mark = bench.scratch.join("deaf");
+    // A lock taken twice: no signal ends that wait, and Python's own lock is kept in it.
     let source = format!(
-        "import ctypes\nopen({:?}, 'w').close()\nctypes.PyDLL(None).sleep(600)",
-        mark.display().to_string()
+        "import ctypes\nlock, c = ctypes.create_string_buffer(64), ctypes.PyDLL(None)\n\
+         open({mark:?}, 'w').close()\n\
+         while not c.pthread_mutex_lock(lock): pass"
     );
     let mut child = Command::new(&bench.exe)
         .args(["exec", "run_cell", &json!({"source": source}).to_string()])

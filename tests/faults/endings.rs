@@ -73,8 +73,12 @@ async fn r94_a_signal_ends_jobs_and_what_is_deaf() {
     let home = Home::new();
     let mut exec = Exec::start(&home, &["--new", "deaf"]);
     let mark = home.work().join("begun");
-    let source =
-        format!("import ctypes\nopen({mark:?}, 'w').close()\nctypes.PyDLL(None).sleep(600)");
+    // A lock taken twice: no signal ends that wait, and Python's own lock is kept in it.
+    let source = format!(
+        "import ctypes\nlock, c = ctypes.create_string_buffer(64), ctypes.PyDLL(None)\n\
+         open({mark:?}, 'w').close()\n\
+         while not c.pthread_mutex_lock(lock): pass"
+    );
     exec.submit("run_cell", &json!({"source": source}));
     assert!(comes_true(PATIENCE, || mark.exists()), "it never began");
     kill(Pid::from_raw(exec.pid()), Signal::SIGTERM).unwrap();

@@ -54,6 +54,26 @@ fn sigterm_restores_the_terminal_and_says_so() {
     assert_restored(&terminal);
 }
 
+/// R94: also while a cell runs, which is then stopped and recorded as interrupted.
+#[test]
+fn r94_a_signal_during_a_run_ends_both_in_good_order() {
+    for (signal, code) in [(Signal::SIGTERM, 143), (Signal::SIGINT, 130)] {
+        let home = Home::new();
+        let mut terminal = open(&home);
+        terminal.wait_for("● ready");
+        terminal
+            .send("import threading; print('be' + 'gan'); threading.Event().wait()")
+            .send(keys::ENTER);
+        terminal.wait_for("     began");
+        terminal.signal(signal);
+        assert_eq!(terminal.wait_exit().exit_code(), code, "{signal}");
+        assert_restored(&terminal);
+        let state = home.dspex(&["replay", "latest", "--json"]).json();
+        let state = state.to_string();
+        assert!(state.contains(r#""status":"interrupted""#), "{state}");
+    }
+}
+
 /// R94: and a hang-up by signal alone.
 #[test]
 fn sighup_restores_the_terminal_and_says_so() {
