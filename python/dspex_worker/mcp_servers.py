@@ -10,12 +10,18 @@ import importlib.util
 import os
 import shutil
 import threading
-from typing import Any
+from collections.abc import Awaitable
+from typing import Any, TypeVar
 
 from . import registered, serialize, waiting
 from .errors import Refusal, first_line
 
+T = TypeVar("T")
+
 _CONNECT_SECONDS = 30.0
+# As long as an LM call without a deadline of its own: a tool may have much to do, but a
+# server that is gone must not hold a run for ever.
+_CALL_SECONDS = 600.0
 _lock = threading.Lock()
 _connections: dict[bytes, _Connection] = {}
 
@@ -34,10 +40,10 @@ class _Connection:
     async def ready(self) -> Any:
         """The client, once it is connected."""
         try:
-            await asyncio.wait_for(self._ready.wait(), _CONNECT_SECONDS)
-        except asyncio.TimeoutError:
+            await self.within(_CONNECT_SECONDS, self._ready.wait())
+        except Refusal:
             self._task.cancel()
-            raise self.refusal(f"it did not answer within {_CONNECT_SECONDS:.0f} s") from None
+            raise
         if self.failure is not None:
             raise self.refusal(_reason(self.failure)) from self.failure
         return self.client
@@ -54,14 +60,21 @@ class _Connection:
             self.ended = True
             self._ready.set()
 
-    def refusal(self, reason: str) -> Refusal:
+    async def within(self, seconds: float, asked: Awaitable[T]) -> T:
+        """What the server was asked, unless it takes longer than this."""
+        try:
+            return await asyncio.wait_for(asked, seconds)
+        except asyncio.TimeoutError:
+            raise self.refusal(f"it did not answer within {seconds:.0f} s", "timeout") from None
+
+    def refusal(self, reason: str, klass: str = "python_runtime") -> Refusal:
         """Why the server is of no use."""
         name = self.definition.get("name")
         what = "the address" if self.definition.get("url") else "the command and its output"
         return Refusal(
             "mcp_server_failed",
             f"the MCP server `{name}` cannot be used: {reason}",
-            klass="python_runtime",
+            klass=klass,
             strategy="retry",
             hint=f"check {what}; `:mcp rm {name}` forgets the server",
         )
@@ -147,21 +160,22 @@ def _client(definition: dict[str, Any]) -> Any:
     return Client(StdioServerParameters(command=words[0], args=words[1:], env=environment))
 
 
-async def _connected(definition: dict[str, Any]) -> Any:
+def _connection(definition: dict[str, Any]) -> _Connection:
     key = serialize.dumps(definition)
     with _lock:
         found = _connections.get(key)
         if found is None or found.ended:
             found = _connections[key] = _Connection(definition)
-    return await found.ready()
+    return found
 
 
 async def _list(definition: dict[str, Any]) -> list[Any]:
-    client = await _connected(definition)
+    connection = _connection(definition)
+    client = await connection.ready()
     tools: list[Any] = []
     cursor: str | None = None
     while len(tools) < 1000:
-        page = await client.list_tools(cursor=cursor)
+        page = await connection.within(_CONNECT_SECONDS, client.list_tools(cursor=cursor))
         tools.extend(page.tools)
         cursor = getattr(page, "next_cursor", None)
         if not cursor:
@@ -172,8 +186,10 @@ async def _list(definition: dict[str, Any]) -> list[Any]:
 async def _call(definition: dict[str, Any], tool: str, arguments: dict[str, Any]) -> Any:
     from dspy.utils.mcp import _convert_mcp_tool_result
 
-    client = await _connected(definition)
-    return _convert_mcp_tool_result(await client.call_tool(tool, arguments))
+    connection = _connection(definition)
+    client = await connection.ready()
+    answer = await connection.within(_CALL_SECONDS, client.call_tool(tool, arguments))
+    return _convert_mcp_tool_result(answer)
 
 
 def _reason(error: BaseException) -> str:

@@ -291,9 +291,11 @@ impl Core {
         self.state.gateway.clone()
     }
 
-    /// Applies what was written so far without waiting for anything.
+    /// Applies what was written so far without waiting for anything. An answer may come
+    /// before the news of what it left in the session.
     pub fn settle(&mut self) {
         self.drain();
+        self.read_on();
     }
 
     /// Waits for the next message. Cancel-safe.
@@ -372,14 +374,19 @@ impl Core {
                     let _ = submission.reply.send(answer);
                 });
             }
-            Message::RemoteAdvanced => {
-                for event in follower.reader.poll_new().unwrap_or_default() {
-                    self.state.session.apply(&event);
-                }
-            }
+            Message::RemoteAdvanced => self.read_on(),
             Message::RemoteGone => self.take_over(),
             other => {
                 update(&mut self.state, other);
+            }
+        }
+    }
+
+    /// Applies what the process that holds the session has written.
+    fn read_on(&mut self) {
+        if let Backing::Follower(follower) = &mut self.backing {
+            for event in follower.reader.poll_new().unwrap_or_default() {
+                self.state.session.apply(&event);
             }
         }
     }

@@ -3,11 +3,13 @@
 use std::time::Instant;
 
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
 use super::stub::Stub;
 use super::{Bench, Measured, Row, kernel, ms, quantile, scripts};
-use crate::app::Core;
+use crate::app::{Core, Handle};
 use crate::protocol::error::OperationError;
+use crate::session::event::RunStatus;
 use crate::worker::PoolsOptions;
 
 /// Examples of the evaluation.
@@ -19,13 +21,15 @@ const RUNS: usize = 400;
 pub(super) async fn measure(bench: &Bench) -> Measured {
     let stub = Stub::start(20).map_err(kernel::io)?;
     let mut pools = PoolsOptions::usual();
-    (pools.general.size, pools.optimizer.size) = (2, 1);
+    (pools.general.size, pools.optimizer.size) = (2, 2);
     let mut core = kernel::pooled_core(bench, pools).await?;
     let theirs = kernel::plain(bench, &scripts::evaluate(&stub.base, 1000))?;
     let theirs = kernel::number(&theirs, "rate")?;
     let ours = evaluate(&mut core, &stub.base).await?;
     let alone = predicts(&mut core).await?;
-    let beside = beside_an_optimizer(&mut core).await?;
+    let beside = beside_optimizers(&mut core, 1).await?;
+    let beside_two = beside_optimizers(&mut core, 2).await?;
+    core.stop_what_runs();
     core.close().await;
     let at = |times: &[f64], share| quantile(&mut times.to_vec(), share);
     let (p50, p99) = (at(&alone, 0.5), at(&alone, 0.99));
@@ -50,6 +54,11 @@ pub(super) async fn measure(bench: &Bench) -> Measured {
             at(&beside, 0.99),
             (p99, "alone, ms"),
             1.2,
+        ),
+        Row::plain(
+            "Predict beside two optimizers, p50",
+            "ms",
+            at(&beside_two, 0.5),
         ),
     ])
 }
@@ -111,37 +120,48 @@ async fn predicts(core: &mut Core) -> Result<Vec<f64>, OperationError> {
     Ok(times)
 }
 
-/// The same while an optimizer runs flat out on the demo LM, which never waits.
-async fn beside_an_optimizer(core: &mut Core) -> Result<Vec<f64>, OperationError> {
-    let handle = core.handle();
-    let optimizing = tokio::spawn(async move {
-        let mut done = 0;
-        loop {
-            let arguments = json!({"program": "qa", "dataset": "all", "lm": "demo",
-                "options": {"max_bootstrapped_demos": 1}, "num_threads": 8});
-            handle.call("optimize_prompt", arguments).await?;
-            done += 1;
-            if done > 100 {
-                return Ok::<(), OperationError>(());
-            }
-        }
-    });
-    let started = |core: &Core| {
-        let runs = &core.state().session.runs;
-        runs.values()
-            .any(|run| run.operation.as_deref() == Some("optimize_prompt") && !run.spans.is_empty())
+/// The same while so many optimizers run flat out on the demo LM, which never waits.
+async fn beside_optimizers(core: &mut Core, many: usize) -> Result<Vec<f64>, OperationError> {
+    let mut optimizing = JoinSet::new();
+    for _ in 0..many {
+        optimizing.spawn(optimize_on(core.handle()));
+    }
+    let busy = |core: &Core| {
+        let runs = core.state().session.runs.values();
+        runs.filter(|run| {
+            run.operation.as_deref() == Some("optimize_prompt")
+                && run.status == RunStatus::Running
+                && !run.spans.is_empty()
+        })
+        .count()
     };
-    while !started(core) && !optimizing.is_finished() {
+    while busy(core) < many && optimizing.len() == many {
         let message = core.next().await;
         core.dispatch(message);
+        if let Some(ended) = optimizing.try_join_next() {
+            let ended = ended.map_err(|error| OperationError::internal(error.to_string()))?;
+            ended?;
+        }
     }
     let times = predicts(core).await;
-    if optimizing.is_finished() {
-        let ended = OperationError::internal("the optimizer did not run all the while");
-        return Err(optimizing.await.ok().and_then(Result::err).unwrap_or(ended));
+    if optimizing.try_join_next().is_some() {
+        return Err(OperationError::internal(
+            "the optimizers did not run all the while",
+        ));
     }
-    optimizing.abort();
+    // What was begun goes on to its end; nothing is begun after it.
+    optimizing.abort_all();
     times
+}
+
+/// One optimization after the other.
+async fn optimize_on(handle: Handle) -> Result<(), OperationError> {
+    for _ in 0..100 {
+        let arguments = json!({"program": "qa", "dataset": "all", "lm": "demo",
+            "options": {"max_bootstrapped_demos": 1}, "num_threads": 8});
+        handle.call("optimize_prompt", arguments).await?;
+    }
+    Ok(())
 }
 
 async fn call(core: &mut Core, operation: &str, arguments: Value) -> Result<Value, OperationError> {

@@ -204,12 +204,19 @@ def add(a: int, b: int) -> int:
     "Add."
     return a + b
 
+@server.tool()
+async def hang() -> int:
+    "Never answers."
+    import asyncio
+    await asyncio.Event().wait()
+
 server.run("streamable-http", host="127.0.0.1", port=int(sys.argv[1]))
 """
 
 
-def test_mcp_server_over_http(call):
-    """R37: the same over HTTP; a server that is not there is named with what to do."""
+def test_mcp_server_over_http(call, monkeypatch):
+    """R37, R104: the same over HTTP; a server that is not there, and a tool that never
+    answers, are named with what to do."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -228,6 +235,13 @@ def test_mcp_server_over_http(call):
         answer = result(call("register_mcp_server", request))
         arguments = {"name": "add", "arguments": {"a": 40, "b": 2}}
         arguments["registered"] = known(answer["tools"], [answer["server"]])
+        assert str(result(call("call_tool", arguments))["result"]) == "42"
+        from dspex_worker import mcp_servers
+
+        monkeypatch.setattr(mcp_servers, "_CALL_SECONDS", 0.5)
+        hung = call("call_tool", {**arguments, "name": "hang", "arguments": {}})["error"]
+        assert "did not answer within" in hung["message"], hung
+        monkeypatch.undo()
         assert str(result(call("call_tool", arguments))["result"]) == "42"
     finally:
         process.kill()
@@ -382,3 +396,18 @@ def test_pickles_need_trust(call, tmp_path):
     assert call("load_program", state)["error"]["type"] == "missing_argument"
     whole = {**state, "module": "Predict", "signature": "question -> answer"}
     assert result(call("load_program", whole))["name"] == "state"
+
+
+def test_an_mcp_server_that_says_nothing_is_given_up(call, monkeypatch):
+    """R104: an address that takes connections and stays silent costs the time set for it."""
+    import socket
+
+    from dspex_worker import mcp_servers
+
+    monkeypatch.setattr(mcp_servers, "_CONNECT_SECONDS", 1.0)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/mcp"
+        asked = {"name": "silent", "url": url, "approval": "allow"}
+        error = call("register_mcp_server", asked)["error"]
+    assert "did not answer within 1 s" in error["message"], error
+    assert error["class"] == "timeout" and error["recovery"]["hint"], error
