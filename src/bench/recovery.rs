@@ -65,8 +65,9 @@ fn told_to_end(bench: &Bench) -> Result<f64, OperationError> {
     // A lock taken twice: no signal ends that wait, and Python's own lock is kept in it.
     let source = format!(
         "import ctypes\nlock, c = ctypes.create_string_buffer(64), ctypes.PyDLL(None)\n\
-         open({mark:?}, 'w').close()\n\
-         while not c.pthread_mutex_lock(lock): pass"
+         open({:?}, 'w').close()\n\
+         while not c.pthread_mutex_lock(lock): pass",
+        mark.display().to_string()
     );
     let mut child = Command::new(&bench.exe)
         .args(["exec", "run_cell", &json!({"source": source}).to_string()])
