@@ -10,6 +10,7 @@ mod code;
 mod command_line;
 mod context;
 mod data;
+mod editing;
 mod explorer;
 mod form;
 mod health;

@@ -53,8 +53,23 @@ def find(name: str) -> Any:
     found = space.get(name)
     if callable(found):
         return _plain(found)
-    own = [k for k, v in space.items() if inspect.isfunction(v) and not k.startswith("_")]
-    raise unknown("tool", name, [*registered.names("tools"), *own])
+    refusal = unknown("tool", name, [*registered.names("tools"), *_own_functions(space)])
+    if name in sample_tools.SAMPLES:
+        refusal.hint = f"it is a sample: `:tool add {name} sample={name}` makes it a tool"
+    elif not refusal.hint:
+        refusal.hint = "define a function in a cell, or make one a tool with `:tool add`"
+    raise refusal
+
+
+def _own_functions(space: dict[str, Any]) -> list[str]:
+    """Functions defined in cells; not those that IPython puts there."""
+    return [
+        name
+        for name, value in space.items()
+        if inspect.isfunction(value)
+        and value.__module__ == space.get("__name__")
+        and not name.startswith("_")
+    ]
 
 
 def all_of(given: Any) -> list[Any]:

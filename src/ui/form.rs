@@ -6,6 +6,7 @@ use ratatui::layout::{Position, Rect};
 use ratatui::text::Line;
 use ratatui_textarea::{CursorMove, TextArea};
 
+use super::editing;
 use super::keys::Act;
 use super::look::Look;
 use super::notebook::completion::Completion;
@@ -80,7 +81,7 @@ impl Field {
         {
             return false;
         }
-        self.area.input(key)
+        editing::input(&mut self.area, key)
     }
 
     /// Takes pasted text as one line.

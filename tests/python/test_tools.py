@@ -411,3 +411,26 @@ def test_an_mcp_server_that_says_nothing_is_given_up(call, monkeypatch):
         error = call("register_mcp_server", asked)["error"]
     assert "did not answer within 1 s" in error["message"], error
     assert error["class"] == "timeout" and error["recovery"]["hint"], error
+
+
+def test_an_unknown_tool_says_how_to_make_one(call):
+    """R37: the hint names samples and the notebook's own functions, not IPython's."""
+
+    def refused(tool):
+        arguments = {
+            "module": "ReAct",
+            "signature": "question -> answer",
+            "inputs": {"question": "?"},
+            "options": {"tools": [tool]},
+            "registered": known(),
+        }
+        answer = call("execute_module", arguments)
+        assert not answer["ok"], answer
+        assert answer["error"]["type"] == "unknown_tool"
+        return answer["error"]["recovery"]["hint"]
+
+    hint = refused("fetch_documentation")
+    assert "`:tool add fetch_documentation sample=fetch_documentation`" in hint
+    assert "`:tool add`" in refused("nothing_like_it")
+    result(call("run_cell", {"source": "def shout(text: str) -> str:\n    return text"}))
+    assert refused("shot") == "did you mean `shout`?"

@@ -12,6 +12,7 @@ use crate::session::event::{CellId, CellKind};
 use crate::theme::Role;
 use crate::ui::code::Code;
 use crate::ui::context::{Context, Purpose};
+use crate::ui::editing;
 use crate::ui::keys::Act;
 use crate::ui::look::Look;
 use crate::ui::text;
@@ -120,7 +121,7 @@ impl Editor {
             KeyCode::Enter | KeyCode::Esc | KeyCode::Tab | KeyCode::BackTab => {}
             _ => {
                 let before = self.revision;
-                if self.area.input(key) {
+                if editing::input(&mut self.area, key) {
                     self.touched();
                 } else if matches!(key.code, KeyCode::Char(_)) || before != self.revision {
                     self.completion = None;
