@@ -95,14 +95,11 @@ pub(super) async fn calls(bench: &Bench) -> Measured {
     let predict = scripts::predict(&fast.base, 500);
     let evaluate = scripts::evaluate(&slow.base, 1000);
     let traced = scripts::traced_predict(500);
-    let ours = number(&cell(&mut core, &predict).await?, "ms")?;
-    let theirs = number(&plain(bench, &predict)?, "ms")?;
-    let our_rate = number(&cell(&mut core, &evaluate).await?, "rate")?;
-    let their_rate = number(&plain(bench, &evaluate)?, "rate")?;
+    let (ours, theirs) = in_turn(bench, &mut core, &predict, "ms", f64::min).await?;
+    let (our_rate, their_rate) = in_turn(bench, &mut core, &evaluate, "rate", f64::max).await?;
     let together = scripts::together(&slower.base);
     let together = number(&cell(&mut core, &together).await?, "rate")?;
-    let our_trace = number(&cell(&mut core, &traced).await?, "ms")?;
-    let their_trace = number(&plain(bench, &traced)?, "ms")?;
+    let (our_trace, their_trace) = in_turn(bench, &mut core, &traced, "ms", f64::min).await?;
     core.close().await;
     Ok(vec![
         Row::at_most(
@@ -133,6 +130,27 @@ pub(super) async fn calls(bench: &Bench) -> Measured {
             1.1,
         ),
     ])
+}
+
+/// A figure of a script as the workbench and as plain Python run it: the best of three
+/// each, taken in turn, so that whatever else the machine does meets both alike.
+async fn in_turn(
+    bench: &Bench,
+    core: &mut Core,
+    script: &str,
+    figure: &str,
+    better: fn(f64, f64) -> f64,
+) -> Result<(f64, f64), OperationError> {
+    let mut best: Option<(f64, f64)> = None;
+    for _ in 0..3 {
+        let ours = number(&cell(core, script).await?, figure)?;
+        let theirs = number(&plain(bench, script)?, figure)?;
+        best = Some(match best {
+            Some((our_best, their_best)) => (better(our_best, ours), better(their_best, theirs)),
+            None => (ours, theirs),
+        });
+    }
+    Ok(best.unwrap_or_default())
 }
 
 /// From the interrupt to the next prompt.

@@ -23,9 +23,14 @@ pub(super) async fn measure(bench: &Bench) -> Measured {
     let mut pools = PoolsOptions::usual();
     (pools.general.size, pools.optimizer.size) = (2, 2);
     let mut core = kernel::pooled_core(bench, pools).await?;
-    let theirs = kernel::plain(bench, &scripts::evaluate(&stub.base, 1000))?;
-    let theirs = kernel::number(&theirs, "rate")?;
-    let ours = evaluate(&mut core, &stub.base).await?;
+    prepare(&mut core, &stub.base).await?;
+    let plain = scripts::evaluate(&stub.base, 1000);
+    let (mut ours, mut theirs) = (0.0_f64, 0.0_f64);
+    // In turn, so that whatever else the machine does meets both alike.
+    for _ in 0..3 {
+        theirs = theirs.max(kernel::number(&kernel::plain(bench, &plain)?, "rate")?);
+        ours = ours.max(evaluate(&mut core).await?);
+    }
     let alone = predicts(&mut core).await?;
     let beside = beside_optimizers(&mut core, 1).await?;
     let beside_two = beside_optimizers(&mut core, 2).await?;
@@ -63,8 +68,8 @@ pub(super) async fn measure(bench: &Bench) -> Measured {
     ])
 }
 
-/// Examples a second.
-async fn evaluate(core: &mut Core, base: &str) -> Result<f64, OperationError> {
+/// An LM, a program, examples, and both workers up.
+async fn prepare(core: &mut Core, base: &str) -> Result<(), OperationError> {
     call(
         core,
         "configure_lm",
@@ -85,11 +90,19 @@ async fn evaluate(core: &mut Core, base: &str) -> Result<f64, OperationError> {
     for (name, n) in [("warm", 256), ("all", EXAMPLES)] {
         call(core, "load_dataset", json!({"name": name, "rows": rows(n)})).await?;
     }
-    let scored = |dataset: &str| json!({"program": "qa", "dataset": dataset, "num_threads": 64});
     // Until both workers are up there is nothing to measure.
     for _ in 0..4 {
         call(core, "evaluate_pipeline", scored("warm")).await?;
     }
+    Ok(())
+}
+
+fn scored(dataset: &str) -> Value {
+    json!({"program": "qa", "dataset": dataset, "num_threads": 64})
+}
+
+/// Examples a second.
+async fn evaluate(core: &mut Core) -> Result<f64, OperationError> {
     let begun = Instant::now();
     let answer = call(core, "evaluate_pipeline", scored("all")).await?;
     let rate = EXAMPLES as f64 / begun.elapsed().as_secs_f64();
