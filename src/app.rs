@@ -15,6 +15,7 @@ mod hold;
 mod host;
 mod jobs;
 mod lms;
+mod optimised;
 mod options;
 mod outcome;
 pub mod present;

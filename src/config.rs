@@ -34,6 +34,7 @@ pub const TABLE: &[Setting] = &[
     ("optimizers", "memory_mb", 128, 1_048_576, "as above (2048)"),
     ("kernel", "memory_mb", 128, 1_048_576, "above it the kernel is told of; it is never ended for it (2048)"),
     ("kernel", "answer_seconds", 1, 86_400, "how long it may take to answer what is no run: completion, inspection, prompts (30)"),
+    ("cache", "max_mb", 1, 1_048_576, "most disk space of what can be made again; above it the oldest goes when a worker starts (1024)"),
     ("health", "probe_seconds", 1, 3_600, "how often a worker with jobs is asked whether it lives (5)"),
     ("health", "probe_idle_seconds", 1, 86_400, "how often one without jobs is asked (30)"),
     ("health", "unresponsive_seconds", 1, 3_600, "silence after which it gets no further jobs (10)"),
@@ -141,6 +142,11 @@ impl Settings {
     pub fn request_deadline(&self) -> Option<Duration> {
         let seconds = self.get("kernel", "answer_seconds");
         seconds.map(Duration::from_secs)
+    }
+
+    /// MB on disk of what can be made again.
+    pub fn cache_mb(&self) -> Option<u64> {
+        self.get("cache", "max_mb")
     }
 
     /// Changes the pools; their sizes only where there are pools at all.

@@ -14,7 +14,6 @@ mod pipes;
 mod pool;
 mod process;
 mod scratch;
-mod socket;
 mod supervisor;
 
 pub use connection::{Launch, Worker};

@@ -7,6 +7,7 @@ mod cells;
 mod code;
 mod interrupts;
 mod jobs;
+mod kept;
 mod learning;
 mod library;
 mod lives;

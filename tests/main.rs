@@ -13,6 +13,8 @@
 
 mod support;
 
+#[cfg(feature = "worker")]
+mod cache;
 mod command;
 mod demo;
 mod doctor;

@@ -17,6 +17,7 @@ from . import pricing, scope, serialize
 if TYPE_CHECKING:
     from .trace import Call
 
+URL = "direct://worker/"
 # How far back an LM's own history is searched for the answer's usage.
 RECENT = 64
 
@@ -42,15 +43,24 @@ def tell(span: str, call: Call, instance: Any, asked: Any, result: Any) -> None:
         "cost": entry.get("cost"),
     }
     run = scope.run()
-    _dspex.lm_told(
-        span,
-        call.parent,
-        run,
-        scope.cell_of(run),
-        serialize.dumps(body),
-        call.rollout_id,
-        pricing.of(call.model),
-    )
+    try:
+        _dspex.lm_call(
+            span,
+            call.parent,
+            run,
+            scope.cell_of(run),
+            "POST",
+            URL,
+            [],
+            serialize.dumps(body),
+            None,
+            False,
+            call.rollout_id,
+            pricing.of(call.model),
+        )
+    except (_dspex.TransportFailure, _dspex.RunCancelled):
+        # The answer is there: that it could not be recorded takes nothing from it.
+        return
 
 
 def _is_stock(instance: Any) -> bool:

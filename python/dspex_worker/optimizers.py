@@ -199,7 +199,8 @@ def optimize(
     started = time.monotonic()
     calls = trace.lm_count(run)
     link.progress(run, "phase", name="baseline", total=len(held_out))
-    before = evaluate(program, held_out, metric, threads, run, 0)["score"]
+    scored = evaluate(program, held_out, metric, threads, run, 0)
+    before, failed = scored["score"], _failed(scored)
     candidate(run, 0, "as it was", program, before, None)
     tried = recovery.attempt(
         lambda: bootstrap(program, train, metric, run, options), "optimize_prompt", run
@@ -207,9 +208,17 @@ def optimize(
     compiled, after = tried.value, before
     if compiled is not None:
         link.progress(run, "phase", name="evaluate", total=len(held_out))
-        after = evaluate(compiled, held_out, metric, threads, run, 1)["score"]
+        scored = evaluate(compiled, held_out, metric, threads, run, 1)
+        after, failed = scored["score"], failed + _failed(scored)
         candidate(run, 1, "BootstrapFewShot", compiled, after, 0)
-    performance = figures(before, after, started, trace.lm_count(run) - calls)
+    performance = {
+        "baseline": before,
+        "optimized": after,
+        "gain": round(after - before, 2),
+        "seconds": round(time.monotonic() - started, 3),
+        "calls": trace.lm_count(run) - calls,
+        "failed": failed,
+    }
     if compiled is None:
         return {
             "optimized_prompt": prompts(program),
@@ -257,6 +266,11 @@ def successor(
         }
     )
     return new
+
+
+def _failed(scored: dict[str, Any]) -> int:
+    """Examples for which the program or the metric raised."""
+    return sum(row["error"] is not None for row in scored["results"])
 
 
 def candidate(

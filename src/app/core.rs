@@ -18,6 +18,7 @@ use super::state::{Message, SaveStatus, State};
 use super::update::update;
 use super::{Handle, OperationResult};
 use super::{audit, health, telemetry};
+use crate::cache;
 use crate::gateway::Gateway;
 use crate::paths;
 use crate::protocol::error::OperationError;
@@ -538,6 +539,23 @@ impl Core {
             }
             Effect::ReadAudit(arguments, reply) => {
                 let _ = reply.send(audit::read(root(&self.options), &arguments));
+            }
+            Effect::Cache { clear, reply } => {
+                let (places, optimised) = (owner.requests.places(), owner.requests.optimised());
+                let most = self.options.cache_mb * cache::MB;
+                tokio::task::spawn_blocking(move || {
+                    let answer = if clear {
+                        let forgotten = optimised.clear();
+                        json!({"removed": cache::clear(&places), "optimisations": forgotten})
+                    } else {
+                        let parts = cache::parts(&places);
+                        let counted = parts.iter().filter(|part| part.cleared);
+                        let bytes: u64 = counted.map(|part| part.bytes).sum();
+                        json!({"parts": parts, "bytes": bytes, "quota_bytes": most,
+                            "optimisations": optimised.stats()})
+                    };
+                    let _ = reply.send(Ok(answer));
+                });
             }
             Effect::VerifyAudit(reply) => {
                 let _ = reply.send(audit::verify(root(&self.options)));

@@ -75,6 +75,13 @@ pub enum Effect {
     Audit(RunId, Box<Fact>),
     /// Answer entries of the audit log.
     ReadAudit(Map<String, Value>, oneshot::Sender<OperationResult>),
+    /// Answer what the caches hold, or clear them.
+    Cache {
+        /// Whether they are to be cleared.
+        clear: bool,
+        /// Where the answer goes.
+        reply: oneshot::Sender<OperationResult>,
+    },
     /// Check the audit log.
     VerifyAudit(oneshot::Sender<OperationResult>),
     /// Send spans to a collector.

@@ -14,6 +14,7 @@ use serde_json::{Map, Value, json};
 
 use super::OperationResult;
 use super::host::CoreHost;
+use super::optimised::{Known, Optimised};
 use crate::protocol::message::{Lane, Request};
 use crate::worker::{PoolRole, Supervisor, Wanted};
 
@@ -34,13 +35,15 @@ const VALUES: [&str; 8] = [
     "instructions",
 ];
 
-/// Carries a job out. `lived` tells that cells ran in the kernel.
+/// Carries a job out, or answers what is known of it. `lived` tells that cells ran in
+/// the kernel.
 pub(super) async fn carry_out(
     supervisor: &Supervisor,
     host: &Arc<CoreHost>,
     role: PoolRole,
     mut request: Request,
     lived: bool,
+    optimised: &Optimised,
 ) -> OperationResult {
     if lived {
         match ship(supervisor, &request).await {
@@ -48,6 +51,7 @@ pub(super) async fn carry_out(
             Shipment::Pickle(pickle) => request.shipped = Some(pickle),
             Shipment::Stays(reason) => {
                 request.stays = Some(reason);
+                optimised.look_up(&mut request, false);
                 return supervisor.request(request).await;
             }
         }
@@ -63,8 +67,14 @@ pub(super) async fn carry_out(
         affinity: Some(affinity(&request)),
         apart: false,
     };
+    let key = match optimised.look_up(&mut request, true) {
+        Known::Answer(answer) => return Ok(answer),
+        Known::Nothing(key) => key,
+    };
     let lease = supervisor.check_out(wanted).await?;
-    lease.request(request).await
+    let result = lease.request(request).await;
+    optimised.keep(key, &result);
+    result
 }
 
 /// What a job takes along.

@@ -35,6 +35,8 @@ pub struct CoreOptions {
     pub standby: bool,
     /// Resident memory of the kernel above which it is told, MB.
     pub kernel_memory_mb: u64,
+    /// Most disk space of what can be made again, MB.
+    pub cache_mb: u64,
     /// Pools of workers for jobs; without them the kernel carries jobs out.
     pub pools: PoolsOptions,
     /// Select the demo LM in a new session.
@@ -58,6 +60,7 @@ impl CoreOptions {
             interactive: false,
             standby: false,
             kernel_memory_mb: 2048,
+            cache_mb: 1024,
             pools: PoolsOptions::none(),
             demo: false,
             gateway: GatewayOptions::default(),

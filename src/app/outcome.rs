@@ -10,7 +10,7 @@ use super::update::status;
 use super::{OperationResult, audit};
 use crate::protocol::error::ErrorClass;
 use crate::session::event::{
-    DatasetDef, EventBody, LmProfile, Output, ProgramDef, RunStatus, Scope, SignatureDef,
+    DatasetDef, EventBody, Level, LmProfile, Output, ProgramDef, RunStatus, Scope, SignatureDef,
 };
 
 /// Records how the request ended and what it made, then answers the caller.
@@ -152,6 +152,7 @@ fn made(state: &State, pending: &Pending, answer: &mut Value) -> Vec<EventBody> 
             {
                 bodies.push(register(state, definition, program));
             }
+            bodies.extend(told_as_kept(answer));
         }
         "train_model" => {
             bodies.extend(profile_of_trained(state, answer));
@@ -181,6 +182,16 @@ fn profile_of_trained(state: &State, answer: &Value) -> Option<EventBody> {
         ..base.clone()
     };
     Some(EventBody::LmConfigured { profile })
+}
+
+/// A note where an answer was kept from an earlier run.
+fn told_as_kept(answer: &Value) -> Option<EventBody> {
+    let seconds = answer.pointer("/cached/seconds")?.as_u64()?;
+    Some(EventBody::Noted {
+        level: Level::Info,
+        text: format!("the same was optimised {seconds} s ago: its result was kept"),
+        hint: "`fresh=true` runs it anew".to_owned(),
+    })
 }
 
 /// Takes what a cell registered out of its answer.

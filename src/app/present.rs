@@ -2,6 +2,7 @@
 //!
 //! Owns the plain words; screens may show the JSON beside it in their own way.
 
+mod cache;
 mod code;
 mod health;
 pub mod prediction;
@@ -58,8 +59,13 @@ pub fn plain(operation: &str, result: &Value) -> String {
                 .pointer("/program/name")
                 .and_then(Value::as_str)
                 .unwrap_or("program");
+            let kept = result
+                .pointer("/cached/seconds")
+                .map_or_else(String::new, |seconds| {
+                    format!("; kept from {seconds} s ago, `fresh=true` runs it anew")
+                });
             format!(
-                "{name}: {} → {} ({} examples used)",
+                "{name}: {} → {} ({} examples used{kept})",
                 of("baseline"),
                 of("optimized"),
                 number(result.get("examples_used"))
@@ -76,6 +82,7 @@ pub fn plain(operation: &str, result: &Value) -> String {
         "health_check" | "pools" => health::plain(result),
         "metrics" => telemetry::metrics(result, NARROW).join("\n"),
         "audit" => telemetry::audit(result),
+        "cache" => cache::plain(result),
         "list_lms" => table(result.get("lms"), &["name", "model"]),
         "list_programs" => {
             let list = result.get("programs").and_then(Value::as_array);

@@ -2,26 +2,34 @@
 //! requests, remembers what a new kernel must be told first, and sends jobs on
 //! their way (see [`super::jobs`]).
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
 
 use super::OperationResult;
 use super::health;
 use super::host::CoreHost;
 use super::jobs;
+use super::optimised::{Key, Known, Optimised};
 use super::options::CoreOptions;
 use super::state::Message;
 use super::tools;
+use crate::cache;
 use crate::gateway::Gateway;
+use crate::paths;
 use crate::protocol::error::{ErrorClass, OperationError, Strategy};
 use crate::protocol::message::{Lane, LmSpec, Request};
 use crate::session::event::{CellId, ProgramDef, RunId, Scope};
 use crate::session::state::SessionState;
 use crate::worker::{PoolRole, Supervisor, SupervisorOptions, environment, shutting_down};
+
+/// How long the end waits for the cache to be cut.
+const QUOTA: Duration = Duration::from_secs(2);
 
 /// The core's way to its workers.
 pub(super) struct Requests {
@@ -40,6 +48,9 @@ pub(super) struct Requests {
     lived: bool,
     /// No worker is started any more.
     closed: bool,
+    optimised: Optimised,
+    /// Cuts the cache.
+    quota: Option<JoinHandle<()>>,
 }
 
 struct Asked {
@@ -50,6 +61,8 @@ struct Asked {
     at: Instant,
     /// How long the kernel may take to answer, once it has the request.
     deadline: Option<Duration>,
+    /// What an optimisation's result is kept under.
+    key: Option<Key>,
 }
 
 impl Requests {
@@ -61,7 +74,8 @@ impl Requests {
         busy: watch::Receiver<bool>,
     ) -> Self {
         let (queue, asked) = mpsc::unbounded_channel();
-        tokio::spawn(ask_in_order(asked, answers.clone()));
+        let optimised = Optimised::default();
+        tokio::spawn(ask_in_order(asked, answers.clone(), optimised.clone()));
         Self {
             options: options.clone(),
             gateway: gateway.clone(),
@@ -74,6 +88,8 @@ impl Requests {
             lm: None,
             lived: false,
             closed: false,
+            optimised,
+            quota: None,
         }
     }
 
@@ -85,15 +101,17 @@ impl Requests {
     }
 
     /// Asks; the answer comes as `Message::Answered`.
-    pub(super) fn ask(&mut self, ticket: u64, request: Request, pool: Option<PoolRole>) {
+    pub(super) fn ask(&mut self, ticket: u64, mut request: Request, pool: Option<PoolRole>) {
         self.lived |= request.cell.is_some();
         let pool = pool.filter(|role| self.options.pools.of(*role).size > 0);
         match (self.supervisor(), pool) {
             (Ok(supervisor), Some(role)) => {
                 let (host, answers) = (Arc::clone(&self.host), self.answers.clone());
                 let (lived, at) = (self.lived, Instant::now());
+                let optimised = self.optimised.clone();
                 tokio::spawn(async move {
-                    let result = jobs::carry_out(&supervisor, &host, role, request, lived).await;
+                    let result =
+                        jobs::carry_out(&supervisor, &host, role, request, lived, &optimised).await;
                     let _ = answers.send(Message::Answered {
                         ticket,
                         result,
@@ -102,12 +120,24 @@ impl Requests {
                 });
             }
             (Ok(supervisor), None) => {
+                let key = match self.optimised.look_up(&mut request, !self.lived) {
+                    Known::Answer(answer) => {
+                        let _ = self.answers.send(Message::Answered {
+                            ticket,
+                            result: Ok(answer),
+                            duration_ms: 0.0,
+                        });
+                        return;
+                    }
+                    Known::Nothing(key) => key,
+                };
                 let asked = Asked {
                     supervisor,
                     ticket: Some(ticket),
                     deadline: is_limited(&request).then_some(self.options.request_deadline),
                     request,
                     at: Instant::now(),
+                    key,
                 };
                 let _ = self.queue.send(asked);
             }
@@ -143,6 +173,7 @@ impl Requests {
                 request,
                 at: Instant::now(),
                 deadline: None,
+                key: None,
             };
             let _ = self.queue.send(asked);
         }
@@ -187,6 +218,7 @@ impl Requests {
             request,
             at: Instant::now(),
             deadline: None,
+            key: None,
         });
     }
 
@@ -236,6 +268,18 @@ impl Requests {
         self.supervisor.as_ref().and_then(Supervisor::kernel_pid)
     }
 
+    /// The optimisations that were kept.
+    pub(super) fn optimised(&self) -> Optimised {
+        self.optimised.clone()
+    }
+
+    /// Where things are that can be made again.
+    pub(super) fn places(&self) -> cache::Places {
+        let found = environment::discover(self.options.venv.as_deref(), &self.options.cwd);
+        let environment = found.as_ref().ok().map(|found| found.path.as_path());
+        places(&self.options, environment)
+    }
+
     /// The supervisor, once it was started.
     pub(super) fn running(&self) -> Option<Supervisor> {
         self.supervisor.clone()
@@ -245,6 +289,10 @@ impl Requests {
         self.closed = true;
         if let Some(supervisor) = self.supervisor.take() {
             supervisor.shutdown().await;
+        }
+        if let Some(quota) = self.quota.take() {
+            // It has begun with the first answer, and takes no time.
+            let _ = tokio::time::timeout(QUOTA, quota).await;
         }
     }
 
@@ -256,6 +304,10 @@ impl Requests {
             return Err(shutting_down());
         }
         let found = environment::discover(self.options.venv.as_deref(), &self.options.cwd)?;
+        let (places, most) = (
+            places(&self.options, Some(&found.path)),
+            self.options.cache_mb * cache::MB,
+        );
         let mut options = SupervisorOptions::new(found, self.options.cwd.clone());
         options.variables = self.gateway.worker_environment();
         options.interactive = self.options.interactive;
@@ -268,8 +320,35 @@ impl Requests {
             self.busy.clone(),
             self.answers.clone(),
         ));
+        self.quota = Some(tokio::spawn(keep_quota(supervisor.clone(), places, most)));
         self.supervisor = Some(supervisor.clone());
         Ok(supervisor)
+    }
+}
+
+fn places(options: &CoreOptions, environment: Option<&Path>) -> cache::Places {
+    let named = std::env::var_os("DENO_DIR").filter(|folder| !folder.is_empty());
+    cache::Places {
+        cache: paths::cache_dir().ok(),
+        deno: named
+            .map(PathBuf::from)
+            .or_else(|| environment::sandbox_cache(environment?)),
+        sessions: paths::sessions_dir(options.sessions_dir.as_deref()).ok(),
+    }
+}
+
+/// Once the kernel is there, and has what it needs: what is too much goes.
+async fn keep_quota(supervisor: Supervisor, places: cache::Places, most: u64) {
+    let _ = supervisor.kernel_ready().await;
+    let done = tokio::task::spawn_blocking(move || cache::enforce(&places, most)).await;
+    if let Ok(done) = done
+        && done.removed > 0
+    {
+        tracing::info!(
+            removed = done.removed,
+            bytes = done.bytes,
+            "the cache was cut"
+        );
     }
 }
 
@@ -308,6 +387,7 @@ async fn within(
 async fn ask_in_order(
     mut asked: mpsc::UnboundedReceiver<Asked>,
     answers: mpsc::UnboundedSender<Message>,
+    optimised: Optimised,
 ) {
     while let Some(Asked {
         supervisor,
@@ -315,14 +395,16 @@ async fn ask_in_order(
         request,
         at,
         deadline,
+        key,
     }) = asked.recv().await
     {
         // Requests wait here, in order, until there is a kernel (or none will come).
         let _ = supervisor.kernel_ready().await;
         let operation = request.operation.clone();
         let mut answer = Box::pin(async move { supervisor.request(request).await });
-        let answers = answers.clone();
+        let (answers, optimised) = (answers.clone(), optimised.clone());
         let tell = move |result| {
+            optimised.keep(key, &result);
             let duration_ms = at.elapsed().as_secs_f64() * 1e3;
             if let Some(ticket) = ticket {
                 let _ = answers.send(Message::Answered {

@@ -329,6 +329,10 @@ fn by_core(
             };
             vec![Effect::ExportOtlp(wanted, reply)]
         }
+        "cache" => vec![Effect::Cache {
+            clear: text(&arguments, "action").as_deref() == Some("clear"),
+            reply,
+        }],
         "verify_audit" => vec![Effect::VerifyAudit(reply)],
         "list_models" => match lms::asked(state, &arguments) {
             Ok(profile) => vec![Effect::ListModels(Box::new(profile), reply)],

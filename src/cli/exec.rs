@@ -9,7 +9,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use super::open::{self, complain, print_line};
 use super::{Common, ExecArgs};
 use crate::app::{Core, OperationResult};
-use crate::operation::{self, Operation, Route, schema};
+use crate::operation::{self, Kind, Operation, Route, schema};
 use crate::protocol::error::{ErrorClass, OperationError};
 use crate::signals::{Signals, exit_code};
 
@@ -28,7 +28,12 @@ pub(super) async fn run(args: ExecArgs, common: &Common) -> ExitCode {
         return complain("which operation? `dspex-tui exec --list` names them", 2);
     };
     let request = operation::find(&name).and_then(|operation| {
-        read_arguments(args.arguments.as_deref()).map(|arguments| (operation, arguments))
+        let text = args.arguments.as_deref();
+        let arguments = match text.and_then(|text| one_word(operation, text)) {
+            Some(arguments) => Ok(arguments),
+            None => read_arguments(text),
+        };
+        arguments.map(|arguments| (operation, arguments))
     });
     let (operation, arguments) = match request {
         Ok(request) => request,
@@ -155,6 +160,14 @@ fn parse_line(line: &str) -> Result<(String, Value, Value), OperationError> {
         .ok_or_else(|| bad("this line names no `operation`".to_owned()))?;
     let mut take = |key: &str| value.get_mut(key).map(Value::take).unwrap_or_default();
     Ok((operation, take("arguments"), take("id")))
+}
+
+/// `cache stats`: a bare word is the first argument, where that is one of some words.
+fn one_word(operation: &Operation, text: &str) -> Option<Value> {
+    let first = operation.arguments.first()?;
+    let is_word = text.bytes().all(|byte| byte.is_ascii_alphabetic());
+    let takes_words = matches!(first.kind, Kind::OneOf(_));
+    (is_word && takes_words && !text.is_empty()).then(|| json!({ first.name: text }))
 }
 
 fn read_arguments(text: Option<&str>) -> Result<Value, OperationError> {

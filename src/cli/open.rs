@@ -119,6 +119,9 @@ pub(super) fn core_options(common: &Common) -> Result<CoreOptions, OperationErro
     if let Some(deadline) = request_deadline().or_else(|| settings.request_deadline()) {
         options.request_deadline = deadline;
     }
+    if let Some(mb) = settings.cache_mb() {
+        options.cache_mb = mb;
+    }
     options.session = match (&common.session, &common.new) {
         (Some(id), _) => SessionChoice::Open(id.clone()),
         (None, Some(name)) => SessionChoice::New(Some(name.clone())),

@@ -35,6 +35,9 @@ pub fn arguments(
         match object.get(field.name) {
             None if field.required => problems.push(format!("`{}` is missing", field.name)),
             Some(value) if !accepts(field.kind, value) => {
+                if let (Kind::OneOf(words), Value::String(word)) = (field.kind, value) {
+                    near.extend(near_matches(word, words.iter().copied()));
+                }
                 let wanted = wanted(field.kind);
                 problems.push(format!(
                     "`{}` must be {wanted}, not {}",

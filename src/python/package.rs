@@ -5,7 +5,9 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
+use nix::fcntl::{Flock, FlockArg};
 use sha2::{Digest as _, Sha256};
 
 /// A file of the package: its path in `dspex_worker`, and what it says.
@@ -20,6 +22,8 @@ pub(super) struct Placed {
     /// The folder that holds `dspex_worker`.
     pub(super) path: PathBuf,
     private: bool,
+    /// Held as long as the folder is used, so that nobody clears it away meanwhile.
+    _used: Option<Flock<fs::File>>,
 }
 
 impl Placed {
@@ -38,14 +42,16 @@ pub(super) fn place() -> Result<Placed, String> {
         return Ok(Placed {
             path: dir.into(),
             private: false,
+            _used: None,
         });
     }
     if let Some(cache) = cache_dir()
-        && let Ok(path) = place_in(&cache)
+        && let Ok((path, used)) = place_in(&cache)
     {
         return Ok(Placed {
             path,
             private: false,
+            _used: Some(used),
         });
     }
     place_privately().map_err(|error| {
@@ -63,20 +69,42 @@ fn cache_dir() -> Option<PathBuf> {
     Some(base.join("dspex-tui"))
 }
 
-fn place_in(cache: &Path) -> io::Result<PathBuf> {
+/// The folder in the cache, and the hold on it.
+fn place_in(cache: &Path) -> io::Result<(PathBuf, Flock<fs::File>)> {
     let path = cache.join(format!("python-{}", hash()));
+    for _ in 0..3 {
+        lay_down(cache, &path)?;
+        // Whoever clears the cache may have been between the two.
+        if let Ok(used) = hold(&path)
+            && path.join("dspex_worker/__init__.py").is_file()
+        {
+            return Ok((path, used));
+        }
+    }
+    Err(io::ErrorKind::NotFound.into())
+}
+
+/// Marks a folder as used, now and as long as the answer lives.
+fn hold(path: &Path) -> io::Result<Flock<fs::File>> {
+    let folder = fs::File::open(path)?;
+    // The age of a folder is told by when it was last used; one of another's stays as it is.
+    let _ = folder.set_modified(SystemTime::now());
+    Flock::lock(folder, FlockArg::LockSharedNonblock).map_err(|(_, error)| error.into())
+}
+
+fn lay_down(cache: &Path, path: &Path) -> io::Result<()> {
     if path.is_dir() {
-        return Ok(path);
+        return Ok(());
     }
     fs::create_dir_all(cache)?;
     let fresh = nix::unistd::mkdtemp(&cache.join("new-XXXXXX")).map_err(io::Error::from)?;
-    let written = write_all(&fresh).and_then(|()| fs::rename(&fresh, &path));
+    let written = write_all(&fresh).and_then(|()| fs::rename(&fresh, path));
     if let Err(error) = written {
         let _ = fs::remove_dir_all(&fresh);
         // Another worker may have been quicker.
-        return if path.is_dir() { Ok(path) } else { Err(error) };
+        return if path.is_dir() { Ok(()) } else { Err(error) };
     }
-    Ok(path)
+    Ok(())
 }
 
 fn place_privately() -> io::Result<Placed> {
@@ -86,6 +114,7 @@ fn place_privately() -> io::Result<Placed> {
     Ok(Placed {
         path,
         private: true,
+        _used: None,
     })
 }
 

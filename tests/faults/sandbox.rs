@@ -100,6 +100,110 @@ fn a_killed_workbench_leaves_no_sandbox() {
     exec.close();
 }
 
+/// A limit of a process as Linux says it, soft.
+fn limit_of(pid: i32, name: &str) -> String {
+    let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
+    let line = limits.lines().find_map(|line| line.strip_prefix(name));
+    line.and_then(|line| line.split_whitespace().next())
+        .unwrap_or_default()
+        .to_owned()
+}
+
+/// R119, R126: where nothing is asked for, 30 s and 1024 MB hold: a list of 2 GB ends at
+/// them, half a GB does not, the process has them from Linux while endless code runs, and
+/// the worker is fine.
+#[test]
+fn the_default_limits_are_what_is_enforced() {
+    let home = Home::new();
+    let mut exec = Exec::start(&home, &["--new", "boxed"]);
+    exec.cell("1");
+    let kernel = exec.kernel_pid();
+    let listed = exec.done(
+        "execute_code",
+        json!({"code": "x = [0] * (2 * 1024**3 // 8)"}),
+    );
+    assert_eq!(listed["status"], "memory", "{listed}");
+    assert_eq!(
+        listed["limits"],
+        json!({"timeout": 30.0, "memory_mb": 1024})
+    );
+    exec.cell("'fine'");
+    assert_eq!(exec.kernel_pid(), kernel);
+    let inside = exec.done(
+        "execute_code",
+        json!({"code": "x = [0] * (512 * 1024**2 // 8)\nlen(x)"}),
+    );
+    assert_eq!(inside["status"], "ok", "half of it is allowed: {inside}");
+
+    exec.submit(
+        "execute_code",
+        &json!({"code": "open('begun', 'w').close()\nwhile True: pass"}),
+    );
+    let running = || {
+        let mut all = sandboxes_of(kernel).into_iter();
+        all.find(|one| one.folder.join("begun").exists())
+    };
+    assert!(
+        comes_true(PATIENCE, || running().is_some()),
+        "the code never ran"
+    );
+    let sandbox = running().unwrap();
+    // What Deno and Pyodide take themselves comes on top.
+    let bytes: u64 = limit_of(sandbox.pid, "Max data size").parse().unwrap();
+    assert!((1024..4096).contains(&(bytes >> 20)), "{} MB", bytes >> 20);
+    assert_eq!(limit_of(sandbox.pid, "Max core file size"), "0");
+    assert!(
+        limit_of(sandbox.pid, "Max file size")
+            .parse::<u64>()
+            .is_ok()
+    );
+    exec.kill();
+}
+
+/// R126: children have limits of their own: a worker of a pool may hold so much, and
+/// neither it nor the kernel leaves a core; one that is killed is replaced by another
+/// with the same limits.
+#[test]
+fn children_have_limits_and_so_has_who_replaces_them() {
+    let mut home = Home::new();
+    let settings = home.work().join("settings.toml");
+    std::fs::write(&settings, "[pool]\nmemory_mb = 700\n").unwrap();
+    home.set("DSPEX_CONFIG", settings.display().to_string());
+    let mut exec = Exec::start(&home, &["--new", "limited", "--workers", "1"]);
+    exec.done("configure_lm", json!({"provider": "demo"}));
+    exec.done(
+        "create_program",
+        json!({"name": "sums", "module": "Predict", "signature": "question -> answer"}),
+    );
+    exec.cell("1");
+    let kernel = exec.kernel_pid();
+    assert_eq!(limit_of(kernel, "Max core file size"), "0");
+    assert_eq!(
+        limit_of(kernel, "Max data size"),
+        "unlimited",
+        "a kernel is never ended for its memory"
+    );
+    let asked = json!({"program": "sums", "inputs": {"question": "What is 6*7?"}});
+    let run = |exec: &mut Exec| {
+        // Whoever comes before the death is known is told of it.
+        let answered = || exec.ask("execute_program", asked.clone())["ok"] == true;
+        assert!(comes_true(PATIENCE, answered), "no worker answers");
+        let pools = exec.done("pools", json!({}));
+        let pid = pools["pools"][0]["workers"][0]["pid"].as_i64().unwrap();
+        i32::try_from(pid).unwrap()
+    };
+    let first = run(&mut exec);
+    let most = ((700 + 1024) << 20).to_string();
+    assert_eq!(limit_of(first, "Max data size"), most);
+    assert_eq!(limit_of(first, "Max core file size"), "0");
+    kill(Pid::from_raw(first), Signal::SIGKILL).unwrap();
+    let second = run(&mut exec);
+    assert_ne!(second, first);
+    assert_eq!(limit_of(second, "Max data size"), most);
+    assert_eq!(exec.kernel_pid(), kernel, "the notebook noticed nothing");
+    exec.close();
+}
+
 /// R119, R120, R121: endless code, a list of 2 GB, a program, a socket and the home
 /// folder: each is stopped as promised, while another program goes on being answered;
 /// nothing is left.

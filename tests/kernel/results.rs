@@ -1,8 +1,11 @@
 //! What comes back from the kernel: every kind of value, large ones, and none at all.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use serde_json::json;
+use dspex_tui::session::state::hex;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 use super::Lines;
 
@@ -97,7 +100,8 @@ assert write([0] * 99, 9, 100) and write([0] * 100, 9, 100) is None
     assert_eq!(lines.live().value(cell), "'agreed'");
 }
 
-/// R55: a dataset of 100,000 examples travels in chunks, whole and in order.
+/// R55: a dataset of 100,000 examples travels from the worker whole and in order: what
+/// arrived has the hash that the worker made of what it read.
 #[test]
 fn a_hundred_thousand_examples_travel() {
     let mut lines = Lines::new();
@@ -117,10 +121,60 @@ fn a_hundred_thousand_examples_travel() {
     let last = lines.ask("show_dataset", json!({"name": "many", "offset": 99_999}));
     let lived = lines.live();
     assert_eq!(lived.result(loaded)["len"], 100_000);
+    let arrived = &lived.state.datasets["many"];
+    let texts: Vec<String> = arrived.rows.iter().map(spaced).collect();
+    let hash = Sha256::digest(format!("[{}]", texts.join(", ")));
+    assert_eq!(arrived.rows.len(), 100_000);
+    assert_eq!(lived.result(loaded)["hash"], hex(&hash));
     assert_eq!(
         lived.result(last)["rows"],
         json!([{"question": "What is 99999 plus one, please?", "answer": "100000"}])
     );
+}
+
+/// A row of plain words as Python writes it, keys in their order.
+fn spaced(row: &Value) -> String {
+    let row: BTreeMap<String, String> = serde_json::from_value(row.clone()).unwrap();
+    let members: Vec<String> = row
+        .iter()
+        .map(|(key, text)| format!(r#""{key}": "{text}""#))
+        .collect();
+    format!("{{{}}}", members.join(", "))
+}
+
+/// R56: a kernel that has 200 MB of examples in use and sends them grows by less than
+/// 64 MB at the peak.
+#[test]
+fn a_dataset_of_200_mb_is_never_held_twice() {
+    let mut lines = Lines::new();
+    let cell = lines.cell(
+        r#"
+import gc
+from dspex_worker import link
+def peak():
+    with open("/proc/self/status") as file:
+        told = dict(line.split(":", 1) for line in file)
+    return int(told["VmHWM"].split()[0]) // 1024
+rows = [{"question": f"{n} " + "Step by step. " * 350, "answer": str(n)} for n in range(42_000)]
+size = sum(len(row["question"]) for row in rows) // 1_000_000
+gc.collect()
+# The peak is forgotten, so that it is that of what follows.
+with open("/proc/self/clear_refs", "w") as file:
+    file.write("5")
+before = peak()
+link.send("log", {"level": "debug", "text": "sent", "rows": rows})
+(size >= 200, peak() - before)
+"#,
+    );
+    let lived = lines.live();
+    let value = lived.value(cell);
+    let grown = value
+        .strip_prefix("(True, ")
+        .and_then(|it| it.strip_suffix(')'))
+        .unwrap();
+    let grown: i64 = grown.parse().unwrap();
+    println!("200 MB of examples sent, {grown} MB more at the peak");
+    assert!(grown < 64, "{grown} MB more at the peak");
 }
 
 /// R102: an inspection that hangs is given up with a clear error; completion, the

@@ -5,6 +5,7 @@ use dspex_tui::protocol::codec::{CHUNK_ABOVE, DecodeError, Decoder, RawMessage, 
 use dspex_tui::protocol::message::{Answer, FromWorker};
 use proptest::prelude::*;
 use serde_json::json;
+use sha2::{Digest as _, Sha256};
 
 fn answer(value: serde_json::Value) -> FromWorker {
     FromWorker::Answer(Answer {
@@ -106,6 +107,57 @@ fn r55_large_messages_travel_in_chunks() {
     }
     assert_eq!(next(&mut decoder).unwrap().unwrap(), (9, message));
     assert!(next(&mut decoder).is_none());
+}
+
+/// R55: the 100,000 examples of a dataset, row after row as a worker writes them, are the
+/// same bytes again by their hash; the last chunk, and no other, is final.
+#[test]
+fn r55_a_dataset_travels_whole() {
+    let row = |n: u64| {
+        let noise = n.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        json!({"question": format!("What is {n} plus {noise}?"), "answer": format!("{noise:x}")})
+    };
+    let mut pieces = Sender::new("worker-1").pieces(9, "answer");
+    let mut frames = pieces.push(br#"{"ok":true,"result":["#);
+    let mut sent = Sha256::new();
+    for n in 0..100_000 {
+        let text = row(n).to_string();
+        sent.update(&text);
+        let comma = if n == 0 { "" } else { "," };
+        frames.extend(pieces.push(format!("{comma}{text}").as_bytes()));
+    }
+    frames.extend(pieces.push(b"]}"));
+    frames.extend(pieces.finish());
+    let chunks = frames.iter().map(|frame| {
+        let raw = RawMessage::parse(&frame[4..]).unwrap();
+        let chunk: serde_json::Value = serde_json::from_str(raw.payload.get()).unwrap();
+        (
+            chunk["chunk_index"].as_u64().unwrap(),
+            chunk["is_final"].as_bool().unwrap(),
+        )
+    });
+    let chunks: Vec<(u64, bool)> = chunks.collect();
+    let last = chunks.len() as u64 - 1;
+    assert!(last > 1, "{chunks:?}");
+    let expected: Vec<(u64, bool)> = (0..=last).map(|index| (index, index == last)).collect();
+    assert_eq!(chunks, expected);
+    let mut decoder = Decoder::default();
+    let mut arrived = None;
+    for frame in &frames {
+        assert!(arrived.is_none(), "whole before its end");
+        decoder.feed(frame);
+        arrived = next(&mut decoder);
+    }
+    let Some(Ok((9, FromWorker::Answer(answer)))) = arrived else {
+        panic!("no answer came");
+    };
+    let rows = answer.result.unwrap();
+    let mut got = Sha256::new();
+    for row in rows.as_array().unwrap() {
+        got.update(row.to_string());
+    }
+    assert_eq!(rows.as_array().unwrap().len(), 100_000);
+    assert_eq!(got.finalize(), sent.finalize());
 }
 
 /// R55, R56: a message written part by part is the same message, in chunks that

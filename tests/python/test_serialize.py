@@ -8,8 +8,11 @@ import enum
 import fractions
 import json
 import math
+import os
 import pathlib
 import random
+import subprocess
+import sys
 import uuid
 
 import pydantic
@@ -285,6 +288,38 @@ def test_arrays_round_trip(worker, dtype, shape):
         assert packed["omitted"] and len(packed["head"]) == 100
         return
     assert back.dtype == array.dtype and back.shape == array.shape and (back == array).all()
+
+
+def test_without_numpy():
+    """R50: where numpy and pandas are not installed, all else is encoded; arrays stay data."""
+    script = """
+import datetime, importlib.abc, sys
+class Missing(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("numpy", "pandas"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Missing())
+import fake_native
+fake_native.install()
+from dspex_worker import serialize
+value = {"a": (1, 2), "when": datetime.date(2024, 1, 2), "wide": 2**70, "rows": [{"n": 1}]}
+assert serialize.restore(serialize.loads(serialize.dumps(value))) == value
+array = {"_type": "ndarray", "dtype": "int64", "shape": [2], "data": [1, 2]}
+assert serialize.restore(array) == array
+assert serialize.loads(serialize.dumps(serialize.restore(array))) == array
+assert not {"numpy", "pandas"} & set(sys.modules)
+print("whole")
+"""
+    here = pathlib.Path(__file__).parent
+    folders = os.pathsep.join(map(str, (here, here.parent.parent / "python")))
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "PYTHONPATH": folders},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0 and done.stdout == "whole\n", done.stderr
 
 
 def test_numpys_scalars_and_times(worker):

@@ -8,6 +8,7 @@ sandbox itself. Run as a program it makes the snapshot (`make setup` does).
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import importlib.util
@@ -188,6 +189,9 @@ def snapshot(found: Runtime, *, make: bool = True) -> Path | None:
     name = f"pyodide-{found.version}-{digest}.snapshot"
     for folder in _snapshot_folders(found):
         if (folder / name).is_file():
+            # The age of a snapshot is told by when it was last used.
+            with contextlib.suppress(OSError):
+                os.utime(folder / name)
             return folder / name
     for folder in _snapshot_folders(found) if make else ():
         try:

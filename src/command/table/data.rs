@@ -100,6 +100,11 @@ pub(super) const ROWS: &[Command] = &[
                     option("optimizer", Completer::Optimizer, "the optimizer"),
                     option("valset", Completer::Dataset, "held-out examples"),
                     THREADS,
+                    option(
+                        "fresh",
+                        Completer::OneOf(&["true"]),
+                        "run it, though its result was kept",
+                    ),
                     LM,
                     pairs("options", Completer::None, "options of the optimizer"),
                 ],

@@ -210,6 +210,18 @@ pub(super) const ROWS: &[Command] = &[
         ":audit verify",
         Operation("verify_audit"),
     ),
+    row(
+        "cache",
+        Session,
+        "Tells what takes disk space and which optimisations are kept; `clear` removes what can be made again.",
+        &[maybe(
+            "action",
+            Completer::OneOf(&["stats", "clear"]),
+            "stats, or clear",
+        )],
+        ":cache clear",
+        Operation("cache"),
+    ),
     aka(
         &["state"],
         row(

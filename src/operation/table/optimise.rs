@@ -121,6 +121,11 @@ pub(super) const ROWS: &[Operation] = &[
             may("optimizer", Kind::Text, "`BootstrapFewShot` (default)."),
             OPTIONS,
             THREADS,
+            may(
+                "fresh",
+                Kind::Bool,
+                "Run it, though the same was optimised within the hour (default false).",
+            ),
             LM,
         ],
         &[
@@ -133,7 +138,12 @@ pub(super) const ROWS: &[Operation] = &[
             need(
                 "performance",
                 Kind::Object,
-                "`{baseline, optimized, gain, seconds, calls}`.",
+                "`{baseline, optimized, gain, seconds, calls, failed}`.",
+            ),
+            may(
+                "cached",
+                Kind::Object,
+                "`{since_ms, seconds}` where the result of an earlier run was kept.",
             ),
         ],
     ),

@@ -97,6 +97,34 @@ pub(super) const ROWS: &[Operation] = &[
         ],
     ),
     core(
+        "cache",
+        "Answers what takes disk space and which optimisations are kept, or clears what can be made again.",
+        &[may(
+            "action",
+            Kind::OneOf(&["stats", "clear"]),
+            "`stats` (default) or `clear`; sessions are never touched.",
+        )],
+        &[
+            may(
+                "parts",
+                Kind::List,
+                "`{what, count, bytes, cleared, path}`; `cleared` where it can be made again.",
+            ),
+            may("bytes", Kind::Count, "Bytes of what can be made again."),
+            may("quota_bytes", Kind::Count, "How many there may be."),
+            may(
+                "removed",
+                Kind::Object,
+                "`{removed, bytes, in_use}`: what `clear` removed.",
+            ),
+            need(
+                "optimisations",
+                Kind::Any,
+                "`{kept, most, seconds, hits, misses, expired, evicted}`; of `clear` how many were forgotten.",
+            ),
+        ],
+    ),
+    core(
         "export_otlp",
         "Sends the spans of runs that have ended to a collector, over OTLP/HTTP, as OpenInference names them.",
         &[

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
+use tokio::io::AsyncReadExt as _;
+use tokio::net::unix::OwnedReadHalf;
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
@@ -17,7 +19,6 @@ use crate::worker::host::{ApprovalReply, Host, LmReply, WorkerEvent};
 use crate::worker::outbox::Outbox;
 use crate::worker::pipes::Pipe;
 use crate::worker::process::{Death, Process, Signaller};
-use crate::worker::socket::ReadHalf;
 
 /// How long a worker may live on after its socket was closed.
 const AFTER_HANGUP: Duration = Duration::from_secs(1);
@@ -85,13 +86,14 @@ impl Listener {
     }
 
     /// Listens until the worker is gone.
-    pub(super) async fn run(mut self, mut socket: ReadHalf) {
+    pub(super) async fn run(mut self, mut socket: OwnedReadHalf) {
         let death = loop {
+            self.decoder.buffer().reserve(64 * 1024);
             let deadline = self.deadline;
             tokio::select! {
                 biased;
-                read = socket.read() => match read {
-                    Ok(bytes) if !bytes.is_empty() => self.take_messages(bytes),
+                read = socket.read_buf(self.decoder.buffer()) => match read {
+                    Ok(len) if len > 0 => self.take_messages(),
                     _ => break self.last_words().await,
                 },
                 text = self.stdout.lines() => self.host.output(self.number, false, &text),
@@ -128,18 +130,19 @@ impl Listener {
     }
 
     /// What a dead worker had already written.
-    async fn read_rest(&mut self, socket: &mut ReadHalf) {
+    async fn read_rest(&mut self, socket: &mut OwnedReadHalf) {
         let soon = Instant::now() + AFTER_HANGUP;
         loop {
-            match tokio::time::timeout_at(soon, socket.read()).await {
-                Ok(Ok(bytes)) if !bytes.is_empty() => self.take_messages(bytes),
+            self.decoder.buffer().reserve(64 * 1024);
+            let read = socket.read_buf(self.decoder.buffer());
+            match tokio::time::timeout_at(soon, read).await {
+                Ok(Ok(len)) if len > 0 => self.take_messages(),
                 _ => return,
             }
         }
     }
 
-    fn take_messages(&mut self, bytes: &[u8]) {
-        self.decoder.feed(bytes);
+    fn take_messages(&mut self) {
         while let Some(message) = self.decoder.next_message() {
             match message {
                 Ok(json) => match decode::<FromWorker>(&json) {
@@ -272,7 +275,6 @@ impl Listener {
                 WorkerEvent::CellOutput { cell, run, output }
             }
             FromWorker::Spans { items } => WorkerEvent::Spans(items),
-            FromWorker::LmTold(call) => WorkerEvent::LmTold(Box::new(call)),
             FromWorker::Names { names } => WorkerEvent::Names(names),
             FromWorker::Progress { run, progress } => WorkerEvent::Progress { run, progress },
             FromWorker::Log { level, text } => WorkerEvent::Log { level, text },
