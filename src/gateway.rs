@@ -365,6 +365,14 @@ impl Gateway {
         }
     }
 
+    /// Records a call that a worker made past the gateway, when it had its answer.
+    pub fn record_told(&self, request: LmRequest) {
+        match Call::told(request) {
+            Ok(call) => self.inner.told(&call),
+            Err(sentence) => tracing::warn!(sentence, "a told LM call was not recorded"),
+        }
+    }
+
     /// Answers one call piece by piece. The last piece says how it ended; when the
     /// receiver is dropped, the call upstream is.
     pub async fn stream(&self, request: LmRequest, chunks: mpsc::Sender<LmChunk>) {
@@ -384,9 +392,6 @@ impl Inner {
                 return Arc::new(Err(Failed::new(TransportFailure::Protocol, sentence)));
             }
         };
-        if call.is_told() {
-            return self.told(&call);
-        }
         tokio::select! {
             biased;
             () = run.cancelled() => {
@@ -470,15 +475,11 @@ impl Inner {
     }
 
     /// Records a call that a worker made past the gateway, as the worker tells it.
-    fn told(&self, call: &Call) -> Arc<Outcome> {
+    fn told(&self, call: &Call) {
         let profile = self.router.with_model(&call.model);
         let profile = profile.map_or_else(String::new, |entry| entry.profile.name.clone());
         let exchange = record::told(call, profile, &self.journal, &self.vault);
         record::append(call, exchange, &self.journal);
-        Arc::new(Ok(Reply {
-            status: 204,
-            ..Reply::default()
-        }))
     }
 
     /// Records how a call ended; the answer may leave only after this.

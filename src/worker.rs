@@ -14,6 +14,7 @@ mod pipes;
 mod pool;
 mod process;
 mod scratch;
+mod socket;
 mod supervisor;
 
 pub use connection::{Launch, Worker};

@@ -17,7 +17,6 @@ from . import pricing, scope, serialize
 if TYPE_CHECKING:
     from .trace import Call
 
-URL = "direct://worker/"
 # How far back an LM's own history is searched for the answer's usage.
 RECENT = 64
 
@@ -43,24 +42,15 @@ def tell(span: str, call: Call, instance: Any, asked: Any, result: Any) -> None:
         "cost": entry.get("cost"),
     }
     run = scope.run()
-    try:
-        _dspex.lm_call(
-            span,
-            call.parent,
-            run,
-            scope.cell_of(run),
-            "POST",
-            URL,
-            [],
-            serialize.dumps(body),
-            None,
-            False,
-            call.rollout_id,
-            pricing.of(call.model),
-        )
-    except (_dspex.TransportFailure, _dspex.RunCancelled):
-        # The answer is there: that it could not be recorded takes nothing from it.
-        return
+    _dspex.lm_told(
+        span,
+        call.parent,
+        run,
+        scope.cell_of(run),
+        serialize.dumps(body),
+        call.rollout_id,
+        pricing.of(call.model),
+    )
 
 
 def _is_stock(instance: Any) -> bool:

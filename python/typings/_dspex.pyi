@@ -42,6 +42,15 @@ def lm_call(
     rollout_id: int | None,
     price: tuple[float, float] | None,
 ) -> tuple[int, list[tuple[str, str]], bytes]: ...
+def lm_told(
+    span: str | None,
+    parent: str | None,
+    run: int | None,
+    cell: int | None,
+    body: bytes,
+    rollout_id: int | None,
+    price: tuple[float, float] | None,
+) -> None: ...
 def lm_open(
     span: str | None,
     parent: str | None,

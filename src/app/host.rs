@@ -151,6 +151,7 @@ impl Host for CoreHost {
                     .append(Scope::cell(run, cell), EventBody::CellOutput { output });
             }
             WorkerEvent::Spans(items) => self.append_spans(items),
+            WorkerEvent::LmTold(call) => self.gateway.record_told(*call),
             WorkerEvent::Names(names) => {
                 self.shared().names.clone_from(&names);
                 self.journal

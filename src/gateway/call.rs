@@ -18,8 +18,7 @@ use crate::session::state::hex;
 /// Query parameters that hold keys.
 pub const KEY_PARAMETERS: [&str; 3] = ["key", "api_key", "api-key"];
 
-/// The scheme of a call that a worker made past the gateway and tells of afterwards;
-/// its body is `{model, request, response, latency_us, cost}`.
+/// The scheme of a call that a worker made past the gateway and tells of afterwards.
 const TOLD: &str = "direct";
 
 /// Response headers that are recorded.
@@ -61,11 +60,21 @@ impl Call {
     /// # Errors
     /// One sentence, when URL or body cannot be understood.
     pub fn read(request: LmRequest) -> Result<Self, String> {
+        Self::of(request, &["http", "https"])
+    }
+
+    /// Reads a call that was made already, past the gateway, and is only to be recorded.
+    ///
+    /// # Errors
+    /// One sentence, when URL or body cannot be understood.
+    pub fn told(request: LmRequest) -> Result<Self, String> {
+        Self::of(request, &[TOLD])
+    }
+
+    fn of(request: LmRequest, schemes: &[&str]) -> Result<Self, String> {
         let url = Url::parse(&request.url)
             .ok()
-            .filter(|url| {
-                matches!(url.scheme(), "http" | "https" | TOLD) && url.host_str().is_some()
-            })
+            .filter(|url| schemes.contains(&url.scheme()) && url.host_str().is_some())
             .ok_or_else(|| "the request names no http URL".to_owned())?;
         let body = bytes_of(&request.body)?;
         let json: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
@@ -85,11 +94,6 @@ impl Call {
             request,
             started: Instant::now(),
         })
-    }
-
-    /// Whether it was made already, past the gateway, and is only to be recorded.
-    pub fn is_told(&self) -> bool {
-        self.url.scheme() == TOLD
     }
 
     /// The host asked for, lower case, without brackets.

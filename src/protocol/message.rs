@@ -115,6 +115,9 @@ pub enum FromWorker {
     },
     /// A finished provider request, to be sent by the gateway.
     LmRequest(LmRequest),
+    /// An LM call that passed no door, told when it had its answer; nobody waits for a
+    /// reply. Its body is `{model, request, response, latency_us, cost}`.
+    LmTold(LmRequest),
     /// Nobody waits for this LM request any more.
     LmCancel {},
     /// The running cell calls `input()` or `getpass()`.

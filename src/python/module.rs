@@ -56,8 +56,8 @@ pub(super) mod _dspex {
     #[pymodule_export]
     use super::{
         RunCancelled, TransportFailure, cell_began, cell_ended, count_json, is_cancelled, lm_call,
-        lm_drop, lm_open, read_input, request_approval, send, send_pieces, span_end, span_start,
-        wait, write_json,
+        lm_drop, lm_open, lm_told, read_input, request_approval, send, send_pieces, span_end,
+        span_start, wait, write_json,
     };
 
     #[pymodule_init]
@@ -277,6 +277,45 @@ fn lm_call<'py>(
             "the workbench answered with something else",
         )),
     }
+}
+
+/// Tells of an LM call that passed no door and has its answer; does not wait. The body
+/// is JSON: `{model, request, response, latency_us, cost}`.
+#[pyfunction]
+#[pyo3(signature = (span, parent, run, cell, body, rollout_id, price))]
+#[expect(clippy::too_many_arguments, reason = "the call's own shape")]
+fn lm_told(
+    py: Python<'_>,
+    span: Option<String>,
+    parent: Option<String>,
+    run: Option<u64>,
+    cell: Option<u64>,
+    body: &[u8],
+    rollout_id: Option<i64>,
+    price: Option<(f64, f64)>,
+) -> PyResult<()> {
+    // The socket belongs to the process it was made for.
+    if process::is_fork() {
+        return Ok(());
+    }
+    let link = link()?;
+    let call = LmRequest {
+        span,
+        parent,
+        run: run.map(RunId),
+        cell: cell.map(CellId),
+        method: "POST".to_owned(),
+        url: "direct://worker/".to_owned(),
+        headers: Vec::new(),
+        body: text_or_base64(body),
+        timeout: None,
+        stream: false,
+        cache: false,
+        rollout_id,
+        price: price.map(|(input, output)| [input, output]),
+    };
+    py.detach(|| link.say(0, &FromWorker::LmTold(call)));
+    Ok(())
 }
 
 /// Sends a provider request and returns at once; `callback` gets the answer.

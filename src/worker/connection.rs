@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream as StdStream;
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use serde_json::Value;
-use tokio::net::UnixStream;
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -19,6 +18,7 @@ use super::environment::{PythonEnvironment, sandbox_cache};
 use super::host::Host;
 use super::outbox::Outbox;
 use super::process::{self, Death, Signaller, Spawn};
+use super::socket;
 use crate::protocol::VERSION;
 use crate::protocol::error::{ErrorClass, OperationError, Strategy};
 use crate::protocol::message::{Answer, ParentHello, Ready, Request, ToWorker, WorkerHello};
@@ -111,9 +111,8 @@ impl Worker {
     pub async fn launch(launch: Launch, host: Arc<dyn Host>) -> Result<Self, OperationError> {
         let no_socket =
             |error: std::io::Error| OperationError::internal(format!("no socket: {error}"));
-        let (ours, theirs) = StdStream::pair().map_err(no_socket)?;
-        ours.set_nonblocking(true).map_err(no_socket)?;
-        let socket = UnixStream::from_std(ours).map_err(no_socket)?;
+        let (ours, theirs) = UnixStream::pair().map_err(no_socket)?;
+        let (read, write) = socket::halves(ours).map_err(no_socket)?;
         let spawn = Spawn {
             binary: launch.binary.clone(),
             python: launch.environment.python.clone(),
@@ -121,7 +120,6 @@ impl Worker {
             variables: variables(&launch),
         };
         let process = process::spawn(spawn, OwnedFd::from(theirs)).await?;
-        let (read, write) = socket.into_split();
         let (outbox, writer) = Outbox::new(write);
         tokio::spawn(writer);
         let (stage_tx, stage) = watch::channel(Stage::Starting);

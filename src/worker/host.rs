@@ -64,6 +64,8 @@ pub enum WorkerEvent {
     },
     /// Spans began and ended.
     Spans(Vec<SpanItem>),
+    /// An LM call was made past the gateway.
+    LmTold(Box<LmRequest>),
     /// The kernel's namespace.
     Names(Vec<NameInfo>),
     /// An evaluation or optimisation went on.

@@ -5,12 +5,11 @@
 //! cancels and LM answers overtake; everything else keeps its order. A large message
 //! goes out one chunk at a time, with a look at the urgent queue in between (R55, R58).
 
-use std::io::ErrorKind;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::net::unix::OwnedWriteHalf;
 use tokio::sync::mpsc;
 
+use super::socket::WriteHalf;
 use crate::protocol::codec::{CHUNK_ABOVE, Frames, Sender};
 use crate::protocol::message::{Body, LmAnswer, ToWorker};
 
@@ -25,7 +24,7 @@ pub(super) struct Outbox {
 /// The socket, and how much waits for it.
 #[derive(Debug)]
 struct Line {
-    socket: OwnedWriteHalf,
+    socket: WriteHalf,
     sender: Sender,
     /// Pieces in the queues, the one that is being written included. Whoever writes
     /// without having waited holds this lock meanwhile.
@@ -42,7 +41,7 @@ enum Piece {
 
 impl Outbox {
     /// The queues and the future that empties them into `socket`.
-    pub(super) fn new(socket: OwnedWriteHalf) -> (Self, impl Future<Output = ()> + Send + 'static) {
+    pub(super) fn new(socket: WriteHalf) -> (Self, impl Future<Output = ()> + Send + 'static) {
         let (urgent, urgent_rx) = mpsc::unbounded_channel();
         let (ordered, ordered_rx) = mpsc::unbounded_channel();
         let line = Arc::new(Line {
@@ -115,23 +114,18 @@ impl Line {
 
     /// Writes what the socket takes now; what is left of the frame otherwise.
     fn put(&self, mut frame: Vec<u8>) -> Option<Vec<u8>> {
-        let written = match self.socket.try_write(&frame) {
-            Ok(written) => written,
-            Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
-            // The worker is gone.
-            Err(_) => return None,
-        };
+        // An error says that the worker is gone.
+        let written = self.socket.write_now(&frame).ok()?;
         frame.drain(..written);
         (!frame.is_empty()).then_some(frame)
     }
 
     async fn write_all(&self, mut bytes: &[u8]) -> std::io::Result<()> {
         while !bytes.is_empty() {
-            self.socket.writable().await?;
-            match self.socket.try_write(bytes) {
-                Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                Err(error) => return Err(error),
+            let written = self.socket.write_now(bytes)?;
+            bytes = bytes.get(written..).unwrap_or_default();
+            if !bytes.is_empty() {
+                self.socket.room().await?;
             }
         }
         Ok(())

@@ -28,7 +28,7 @@ fn r52_every_frame_of_the_corpus_decodes_and_encodes() {
     }
     assert_eq!(
         kinds.len(),
-        22,
+        23,
         "every message type is in the corpus: {kinds:?}"
     );
 }

@@ -86,7 +86,7 @@ class Native(types.ModuleType):
         self.reset()
 
     def reset(self):
-        self.sent, self.spans, self.calls, self.cancelled = [], [], [], set()
+        self.sent, self.spans, self.calls, self.told, self.cancelled = [], [], [], [], set()
         self.inputs, self.script = [], echo_fields
         self.approvals, self.asked = [], []
 
@@ -136,6 +136,9 @@ class Native(types.ModuleType):
             raise RunCancelled("cancelled")
         answer = self.script(json.loads(call[7]))
         return completion(answer) if isinstance(answer, str) else answer
+
+    def lm_told(self, *call):
+        self.told.append(call)
 
     def lm_open(self, *arguments):
         *call, stream, callback = arguments

@@ -4,9 +4,9 @@
 //! runs that have ended, and the later ones of a run that is very long.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, mpsc};
 
-use super::{Run, SessionState};
+use super::{Run, SessionState, Span};
 use crate::session::event::{RunId, RunKind, RunStatus};
 
 /// Spans of all runs together; a tenth more before any go, so that few looks are needed.
@@ -87,12 +87,30 @@ impl SessionState {
             }
             let run = Arc::make_mut(run);
             let gone = std::mem::take(&mut run.spans);
-            run.span_places = HashMap::new();
+            let places = std::mem::take(&mut run.span_places);
             run.left += gone.len();
             self.held.spans -= gone.len();
             self.held.let_go = true;
+            free_elsewhere((gone, places));
         }
     }
+}
+
+/// The spans of a run, and where each is.
+type Gone = (Vec<Arc<Span>>, HashMap<String, usize>);
+
+/// Frees thousands of spans on a thread of its own: it takes milliseconds, in which
+/// the caller has screens to draw and calls to pass on.
+fn free_elsewhere(gone: Gone) {
+    static FREEING: OnceLock<Option<mpsc::Sender<Gone>>> = OnceLock::new();
+    let thread = FREEING.get_or_init(|| {
+        let (sender, receiver) = mpsc::channel::<Gone>();
+        let thread = std::thread::Builder::new().name("dspex-freeing".to_owned());
+        let started = thread.spawn(move || receiver.into_iter().for_each(drop));
+        started.is_ok().then_some(sender)
+    });
+    // Without the thread it is freed here.
+    let _ = thread.as_ref().map(|thread| thread.send(gone));
 }
 
 /// Whether nothing is left to the log: most runs, whose JSON says nothing of it.

@@ -4,8 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use tokio::io::AsyncReadExt as _;
-use tokio::net::unix::OwnedReadHalf;
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
@@ -19,6 +17,7 @@ use crate::worker::host::{ApprovalReply, Host, LmReply, WorkerEvent};
 use crate::worker::outbox::Outbox;
 use crate::worker::pipes::Pipe;
 use crate::worker::process::{Death, Process, Signaller};
+use crate::worker::socket::ReadHalf;
 
 /// How long a worker may live on after its socket was closed.
 const AFTER_HANGUP: Duration = Duration::from_secs(1);
@@ -86,14 +85,13 @@ impl Listener {
     }
 
     /// Listens until the worker is gone.
-    pub(super) async fn run(mut self, mut socket: OwnedReadHalf) {
+    pub(super) async fn run(mut self, mut socket: ReadHalf) {
         let death = loop {
-            self.decoder.buffer().reserve(64 * 1024);
             let deadline = self.deadline;
             tokio::select! {
                 biased;
-                read = socket.read_buf(self.decoder.buffer()) => match read {
-                    Ok(len) if len > 0 => self.take_messages(),
+                read = socket.read() => match read {
+                    Ok(bytes) if !bytes.is_empty() => self.take_messages(bytes),
                     _ => break self.last_words().await,
                 },
                 text = self.stdout.lines() => self.host.output(self.number, false, &text),
@@ -130,19 +128,18 @@ impl Listener {
     }
 
     /// What a dead worker had already written.
-    async fn read_rest(&mut self, socket: &mut OwnedReadHalf) {
+    async fn read_rest(&mut self, socket: &mut ReadHalf) {
         let soon = Instant::now() + AFTER_HANGUP;
         loop {
-            self.decoder.buffer().reserve(64 * 1024);
-            let read = socket.read_buf(self.decoder.buffer());
-            match tokio::time::timeout_at(soon, read).await {
-                Ok(Ok(len)) if len > 0 => self.take_messages(),
+            match tokio::time::timeout_at(soon, socket.read()).await {
+                Ok(Ok(bytes)) if !bytes.is_empty() => self.take_messages(bytes),
                 _ => return,
             }
         }
     }
 
-    fn take_messages(&mut self) {
+    fn take_messages(&mut self, bytes: &[u8]) {
+        self.decoder.feed(bytes);
         while let Some(message) = self.decoder.next_message() {
             match message {
                 Ok(json) => match decode::<FromWorker>(&json) {
@@ -275,6 +272,7 @@ impl Listener {
                 WorkerEvent::CellOutput { cell, run, output }
             }
             FromWorker::Spans { items } => WorkerEvent::Spans(items),
+            FromWorker::LmTold(call) => WorkerEvent::LmTold(Box::new(call)),
             FromWorker::Names { names } => WorkerEvent::Names(names),
             FromWorker::Progress { run, progress } => WorkerEvent::Progress { run, progress },
             FromWorker::Log { level, text } => WorkerEvent::Log { level, text },
