@@ -1,6 +1,6 @@
 //! Pools: an evaluation over two workers, and a program beside an optimizer.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -22,6 +22,8 @@ pub(super) async fn measure(bench: &Bench) -> Measured {
     let stub = Stub::start(20).map_err(kernel::io)?;
     let mut pools = PoolsOptions::usual();
     (pools.general.size, pools.optimizer.size) = (2, 2);
+    // What one measurement leaves running holds up the next one's.
+    pools.optimizer.patience = Duration::from_mins(5);
     let mut core = kernel::pooled_core(bench, pools).await?;
     prepare(&mut core, &stub.base).await?;
     let plain = scripts::evaluate(&stub.base, 1000);

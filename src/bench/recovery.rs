@@ -4,6 +4,8 @@ use std::net::TcpListener;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
@@ -101,7 +103,7 @@ async fn full_pool(bench: &Bench) -> Result<(f64, f64), OperationError> {
     call(&mut core, "configure_lm", lm).await?;
     let qa = json!({"name": "qa", "module": "Predict", "signature": "question -> answer"});
     call(&mut core, "create_program", qa).await?;
-    let mut waiting: Vec<_> = (0..11).map(|n| ask(&core, n)).collect();
+    let mut waiting: FuturesUnordered<_> = (0..11).map(|n| ask(&core, n)).collect();
     let stands = loop {
         let health = call(&mut core, "pools", json!({})).await?;
         let pool = health.pointer("/pools/0").cloned().unwrap_or_default();
@@ -121,8 +123,15 @@ async fn full_pool(bench: &Bench) -> Result<(f64, f64), OperationError> {
     if pid > 0 {
         let begun = Instant::now();
         let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
-        let _ = answered(&mut core, waiting.remove(0)).await;
-        answered(&mut core, waiting.remove(0)).await?;
+        let first_done = async {
+            while let Some(answer) = waiting.next().await {
+                if matches!(answer, Ok(Ok(_))) {
+                    return Ok(());
+                }
+            }
+            Err(OperationError::internal("what waited was not done"))
+        };
+        core.run_until(first_done).await?;
         let replaced = ms(begun.elapsed()) - 3000.0;
         core.stop_what_runs();
         core.close().await;
