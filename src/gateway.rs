@@ -13,7 +13,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use reqwest::Url;
 use serde_json::Value;
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::mpsc;
 
 use crate::protocol::error::OperationError;
 use crate::protocol::message::{LmAnswer, LmChunk, LmRequest, LmSpec, TransportFailure};
@@ -49,7 +49,7 @@ pub use faults::Fault;
 pub use keys::harden;
 pub use listing::Offered;
 pub use local::LocalLm;
-pub use watch::TokenDelta;
+pub use watch::{TOKEN_LAG, TokenDelta, Watching};
 
 use call::{Call, body_of};
 use cassette::{Cache, Cassette, Claim, Stored};
@@ -323,15 +323,10 @@ impl Gateway {
         }
     }
 
-    /// Shows the tokens of one run, or of none, to those who called
-    /// [`Gateway::deltas`].
-    pub fn watch(&self, run: Option<RunId>) {
-        self.inner.watchers.watch(run);
-    }
-
-    /// The tokens of watched runs, from now on.
-    pub fn deltas(&self) -> broadcast::Receiver<TokenDelta> {
-        self.inner.watchers.subscribe()
+    /// The tokens of a run's calls from now on, until the answer is dropped. Calls
+    /// that begin meanwhile are sent as streams.
+    pub fn watch(&self, run: RunId) -> Watching {
+        self.inner.watchers.watch(run)
     }
 
     /// Ends every call of a run, now and later, with `cancelled`.
@@ -506,4 +501,12 @@ fn miss(call: &Call) -> String {
             .map_or_else(|| "none".to_owned(), |id| id.to_string()),
         call.last_words(),
     )
+}
+
+#[cfg(test)]
+impl Gateway {
+    /// Who watches.
+    pub(crate) fn watchers(&self) -> &Watchers {
+        &self.inner.watchers
+    }
 }

@@ -7,6 +7,8 @@ mod compile;
 #[cfg(feature = "worker")]
 mod endings;
 #[cfg(feature = "worker")]
+mod followers;
+#[cfg(feature = "worker")]
 mod guard;
 #[cfg(feature = "worker")]
 mod modules;

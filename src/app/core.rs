@@ -1,39 +1,36 @@
 //! The core's running parts: carries effects out and feeds messages in.
 
 use std::future::Future;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
 
 use serde_json::json;
 use tokio::sync::{mpsc, watch};
 
-use super::effect::Effect;
+use super::Handle;
+use super::approvals::Asked;
 use super::host::CoreHost;
 use super::options::{CoreOptions, SessionChoice};
 use super::requests::Requests;
 use super::resolve::DEMO;
-use super::socket::{Remote, Server};
-use super::state::{Message, SaveStatus, State};
+use super::socket::{Feeds, Server};
+use super::state::{Message, State};
 use super::update::update;
-use super::{Handle, OperationResult};
-use super::{audit, health, telemetry};
-use crate::cache;
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, Watching};
 use crate::paths;
 use crate::protocol::error::OperationError;
-use crate::protocol::message::Request;
-use crate::session::event::{Document, Event, EventBody, Exchange, Passport, Scope};
+use crate::session::SessionError;
+use crate::session::event::{Event, EventBody, Exchange, Passport, RunId, Scope};
 use crate::session::journal::Journal;
 use crate::session::reader::SessionReader;
 use crate::session::state::SessionState;
-use crate::session::{SessionError, catalog, compare as session_compare};
-use crate::worker::{Supervisor, shutting_down};
+use crate::worker::Supervisor;
 
+mod carry;
 mod ending;
+mod follower;
 
-/// How long to wait before the lock of a process that ended is tried again.
-const LOCK_PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
+use follower::Follower;
 
 /// How long spans and exchanges gather before the front end is woken for more of
 /// them: a thousand calls a second must not wake it a thousand times. Shorter than a
@@ -66,6 +63,8 @@ struct Owner {
     requests: Requests,
     /// Length of the log, for followers.
     seq: watch::Sender<u64>,
+    /// What waits for a person, for followers.
+    asked: watch::Sender<Arc<Asked>>,
     /// Whether something runs, for who reads the workers' memory.
     busy: watch::Sender<bool>,
     /// Kept alive: it stops listening when dropped.
@@ -101,9 +100,15 @@ impl Owner {
         let (busy, sampled) = watch::channel(false);
         let requests = Requests::new(options, &gateway, host, tx.clone(), sampled);
         let (seq, watched) = watch::channel(session.seq);
-        let handle = Handle::new(tx.clone());
+        let (asked, asked_here) = watch::channel(Arc::default());
+        let feeds = Feeds {
+            handle: Handle::new(tx.clone()),
+            seq: watched,
+            asked: asked_here,
+            gateway: gateway.clone(),
+        };
         let server = journal.dir().and_then(|dir| {
-            let server = Server::listen(&dir, handle, watched)
+            let server = Server::listen(&dir, feeds)
                 .inspect_err(|error| tracing::warn!(%error, "no socket for this session"))
                 .ok()?;
             let _ = journal.announce_socket(server.path());
@@ -123,16 +128,11 @@ impl Owner {
             gateway,
             requests,
             seq,
+            asked,
             busy,
             _server: server,
         }
     }
-}
-
-struct Follower {
-    reader: SessionReader,
-    remote: Remote,
-    id: String,
 }
 
 impl Core {
@@ -141,6 +141,10 @@ impl Core {
     /// # Errors
     /// When the session cannot be opened: unknown, damaged beyond reading,
     /// written by a newer version.
+    #[expect(
+        clippy::unused_async,
+        reason = "it spawns tasks: whoever starts a core is on a runtime"
+    )]
     pub async fn start(options: CoreOptions) -> Result<Self, OperationError> {
         let (tx, rx) = mpsc::unbounded_channel();
         let (journal, session) = match &options.session {
@@ -159,7 +163,7 @@ impl Core {
                             .socket
                             .clone()
                             .ok_or(SessionError::Locked { id: id.clone(), by })?;
-                        return Self::follow(options, &root.join(&id), &socket, tx, rx).await;
+                        return Self::follow(options, &root.join(&id), &socket, tx, rx);
                     }
                     Err(error) => return Err(error.into()),
                 }
@@ -208,42 +212,6 @@ impl Core {
 }
 
 impl Core {
-    /// Follows a session that another process holds.
-    async fn follow(
-        options: CoreOptions,
-        dir: &Path,
-        socket: &Path,
-        tx: mpsc::UnboundedSender<Message>,
-        rx: mpsc::UnboundedReceiver<Message>,
-    ) -> Result<Self, OperationError> {
-        let mut reader = SessionReader::open(dir)?;
-        let id = reader.header().id.clone();
-        let session = reader.final_state();
-        let (advanced_tx, mut advanced) = mpsc::unbounded_channel();
-        let remote = Remote::connect(socket, advanced_tx)
-            .await
-            .map_err(|error| {
-                let message =
-                    format!("session {id} is held by a process that does not answer: {error}");
-                OperationError::internal(message).hint("wait for it to end, or end it")
-            })?;
-        let follow_tx = tx.clone();
-        tokio::spawn(async move {
-            while advanced.recv().await.is_some() {
-                let _ = follow_tx.send(Message::RemoteAdvanced);
-            }
-            let _ = follow_tx.send(Message::RemoteGone);
-        });
-        let state = State::resuming(id.clone(), session);
-        Ok(Self {
-            state,
-            tx,
-            rx,
-            options,
-            backing: Backing::Follower(Box::new(Follower { reader, remote, id })),
-        })
-    }
-
     /// What front ends read.
     pub fn state(&self) -> &State {
         &self.state
@@ -290,6 +258,14 @@ impl Core {
     /// The gateway of a session that this process holds.
     pub fn gateway(&self) -> Option<Gateway> {
         self.state.gateway.clone()
+    }
+
+    /// The tokens of a run's calls as they come, from whichever process makes them.
+    pub fn watch(&self, run: RunId) -> Watching {
+        match &self.backing {
+            Backing::Owner(owner) => owner.gateway.watch(run),
+            Backing::Follower(follower) => follower.watch(run),
+        }
     }
 
     /// Applies what was written so far without waiting for anything. An answer may come
@@ -361,217 +337,6 @@ impl Core {
         }
     }
 
-    fn dispatch_following(&mut self, message: Message) {
-        let Backing::Follower(follower) = &mut self.backing else {
-            return;
-        };
-        match message {
-            Message::Submitted(submission) => {
-                let remote = follower.remote.clone();
-                tokio::spawn(async move {
-                    let answer = remote
-                        .call(&submission.operation, submission.arguments)
-                        .await;
-                    let _ = submission.reply.send(answer);
-                });
-            }
-            Message::RemoteAdvanced => self.read_on(),
-            Message::RemoteGone => self.take_over(),
-            other => {
-                update(&mut self.state, other);
-            }
-        }
-    }
-
-    /// Applies what the process that holds the session has written.
-    fn read_on(&mut self) {
-        if let Backing::Follower(follower) = &mut self.backing {
-            for event in follower.reader.poll_new().unwrap_or_default() {
-                self.state.session.apply(&event);
-            }
-        }
-    }
-
-    /// The process that held the session ended: hold it from here on.
-    fn take_over(&mut self) {
-        let Backing::Follower(follower) = &self.backing else {
-            return;
-        };
-        let id = follower.id.clone();
-        let opened =
-            root(&self.options).and_then(|root| Journal::open(&root, &id).map_err(Into::into));
-        match opened {
-            Ok((journal, session, _report)) => {
-                let (tx, rx) = mpsc::unbounded_channel();
-                let rx = std::mem::replace(&mut self.rx, rx);
-                drop(tx);
-                *self = Self::own(self.options.clone(), journal, session, self.tx.clone(), rx);
-            }
-            Err(error) => {
-                // A process that ends lets go of its socket before its lock.
-                if error.kind == "session_locked" {
-                    let tx = self.tx.clone();
-                    tokio::spawn(async move {
-                        tokio::time::sleep(LOCK_PAUSE).await;
-                        let _ = tx.send(Message::RemoteGone);
-                    });
-                }
-                self.state.save = SaveStatus::NotSaving {
-                    reason: error.message,
-                }
-            }
-        }
-    }
-
-    fn carry_out(&mut self, effect: Effect) {
-        let Backing::Owner(owner) = &mut self.backing else {
-            return;
-        };
-        match effect {
-            Effect::Append(scope, body) => {
-                owner.journal.append(scope, *body);
-            }
-            Effect::Ask {
-                ticket,
-                request,
-                lm,
-                pool,
-            } => {
-                let request = Request {
-                    lm: lm.and_then(|lm| owner.gateway.lm_spec(&lm)),
-                    ..*request
-                };
-                owner.requests.ask(ticket, request, pool);
-            }
-            Effect::Reply(reply, result) => {
-                let _ = reply.send(owner.gateway.hide_in_answer(result));
-            }
-            Effect::SyncProfiles => self.sync(),
-            Effect::Adopt(program) => owner.requests.adopt(&program),
-            Effect::Interrupt(cell) => owner.requests.interrupt(cell),
-            Effect::Cancel(run) => {
-                owner.gateway.cancel_run(run);
-                owner.requests.cancel(run);
-            }
-            Effect::Hold(run, held) => owner.gateway.hold_run(run, held),
-            Effect::ReplyInput(text) => owner.requests.reply_input(text),
-            Effect::AnswerApproval(reply, allow, reason) => reply.answer(allow, reason),
-            Effect::WatchApproval(id, withdrawn) => {
-                let tx = self.tx.clone();
-                tokio::spawn(async move {
-                    withdrawn.cancelled().await;
-                    let _ = tx.send(Message::ApprovalWithdrawn(id));
-                });
-            }
-            Effect::RestartKernel(reply) => {
-                owner.requests.restart_kernel(reply);
-            }
-            Effect::ReadDocument(document, reply) => {
-                let journal = owner.journal.clone();
-                tokio::task::spawn_blocking(move || {
-                    let _ = reply.send(read_document(&journal, &document));
-                });
-            }
-            Effect::ListSessions(reply) => {
-                let root = root(&self.options);
-                tokio::task::spawn_blocking(move || {
-                    let sessions = root.and_then(|root| Ok(catalog::list(&root)?));
-                    let _ = reply.send(sessions.map(|sessions| json!({"sessions": sessions})));
-                });
-            }
-            Effect::CompareSessions(wanted, reply) => {
-                let root = root(&self.options);
-                tokio::task::spawn_blocking(move || {
-                    let _ = reply.send(root.and_then(|root| compare(&root, &wanted)));
-                });
-            }
-            Effect::FindLms(ports, reply) => {
-                let gateway = owner.gateway.clone();
-                tokio::spawn(async move {
-                    let servers = gateway.find_local(&ports).await;
-                    let _ = reply.send(Ok(json!({"servers": servers})));
-                });
-            }
-            Effect::ListModels(profile, reply) => {
-                let gateway = owner.gateway.clone();
-                tokio::spawn(async move {
-                    let offered = gateway.list_models(&profile).await;
-                    let answer = offered.map(|offered| json!(offered));
-                    let _ = reply.send(gateway.hide_in_answer(answer));
-                });
-            }
-            Effect::Health(health, reply) => {
-                let supervisor = owner.requests.running();
-                tokio::spawn(async move {
-                    let _ = reply.send(Ok(health::complete(health, supervisor).await));
-                });
-            }
-            Effect::RestartPools(reply) => {
-                if let Some(supervisor) = owner.requests.running() {
-                    supervisor.restart_pools();
-                }
-                let _ = reply.send(Ok(json!({})));
-            }
-            Effect::Command {
-                cell,
-                operation,
-                arguments,
-                reply,
-            } => {
-                let answer = self.handle().submit(&operation, arguments);
-                let tx = self.tx.clone();
-                let begun = Instant::now();
-                tokio::spawn(async move {
-                    let result = answer.await.unwrap_or_else(|_| Err(shutting_down()));
-                    let _ = tx.send(Message::CommandDone {
-                        cell,
-                        operation,
-                        result,
-                        duration_ms: begun.elapsed().as_secs_f64() * 1e3,
-                        reply,
-                    });
-                });
-            }
-            Effect::Audit(run, fact) => {
-                let fact = audit::without_keys(*fact, |value| owner.gateway.hide_in_answer(value));
-                let written = audit::write(root(&self.options), &self.state.session_id, run, fact);
-                let _ = written.map(|note| self.append(note));
-            }
-            Effect::ReadAudit(arguments, reply) => {
-                let _ = reply.send(audit::read(root(&self.options), &arguments));
-            }
-            Effect::Cache { clear, reply } => {
-                let (places, optimised) = (owner.requests.places(), owner.requests.optimised());
-                let most = self.options.cache_mb * cache::MB;
-                tokio::task::spawn_blocking(move || {
-                    let answer = if clear {
-                        let forgotten = optimised.clear();
-                        json!({"removed": cache::clear(&places), "optimisations": forgotten})
-                    } else {
-                        let parts = cache::parts(&places);
-                        let counted = parts.iter().filter(|part| part.cleared);
-                        let bytes: u64 = counted.map(|part| part.bytes).sum();
-                        json!({"parts": parts, "bytes": bytes, "quota_bytes": most,
-                            "optimisations": optimised.stats()})
-                    };
-                    let _ = reply.send(Ok(answer));
-                });
-            }
-            Effect::VerifyAudit(reply) => {
-                let _ = reply.send(audit::verify(root(&self.options)));
-            }
-            Effect::ExportOtlp(wanted, reply) => {
-                let session = self.state.session.clone();
-                let (journal, gateway) = (owner.journal.clone(), owner.gateway.clone());
-                let sending = telemetry::export(session, journal, gateway, wanted);
-                tokio::spawn(async move { reply.send(sending.await) });
-            }
-            Effect::Stop(reply) => {
-                let _ = reply.send(Ok(json!({})));
-            }
-        }
-    }
-
     /// Tells gateway and kernel which profiles, programs and data there are.
     fn sync(&mut self) {
         let Backing::Owner(owner) = &mut self.backing else {
@@ -614,6 +379,13 @@ impl Core {
         owner
             .seq
             .send_if_modified(|seq| std::mem::replace(seq, now) != now);
+        owner.asked.send_if_modified(|asked| {
+            let changed = !asked.is_of(&self.state);
+            if changed {
+                *asked = Arc::new(Asked::of(&self.state));
+            }
+            changed
+        });
         let now = self.state.busy();
         owner
             .busy
@@ -629,32 +401,10 @@ fn root(options: &CoreOptions) -> Result<PathBuf, OperationError> {
         .map_err(|error| OperationError::invalid("no_home", error.to_string()))
 }
 
-fn compare(root: &Path, wanted: &[String; 2]) -> OperationResult {
-    let read = |wanted: &String| -> Result<_, OperationError> {
-        let mut reader = SessionReader::open(&catalog::resolve(root, wanted)?)?;
-        Ok((reader.header().id.clone(), reader.final_state()))
-    };
-    let [(left, a), (right, b)] = [read(&wanted[0])?, read(&wanted[1])?];
-    let comparison = session_compare::compare(&a, &b);
-    Ok(json!({
-        "left": left, "right": right, "rows": comparison.rows, "cells": comparison.cells,
-    }))
-}
-
 fn passport(options: &CoreOptions) -> Passport {
     Passport {
         app: env!("CARGO_PKG_VERSION").to_owned(),
         cwd: options.cwd.display().to_string(),
         ..Passport::default()
     }
-}
-
-fn read_document(journal: &Journal, document: &Document) -> OperationResult {
-    let bytes = journal.read_document(document).ok_or_else(|| {
-        OperationError::invalid(
-            "unknown_document",
-            "this body is not in the session's record",
-        )
-    })?;
-    Ok(json!({"text": String::from_utf8_lossy(&bytes)}))
 }

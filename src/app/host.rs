@@ -167,6 +167,7 @@ impl Host for CoreHost {
                 password,
             } => {
                 let wanted = InputWanted {
+                    id: 0,
                     cell,
                     prompt,
                     password,

@@ -1,74 +1,31 @@
 //! The session's socket: how another process of the same user steers a core
-//! that holds the session's lock.
+//! that holds the session's lock, and sees what its log does not say.
 //!
 //! Newline-delimited JSON. A line `{"operation", "arguments", "id"}` is answered
-//! by `{"ok", "result" | "error", "id"}`; a line `{"follow": true}` is answered
-//! by `{"seq": n}` whenever the log has grown (the follower reads the events
-//! themselves from disk). Owner-only: directory 0700, socket 0600, and the
-//! peer's user id is checked.
+//! by `{"ok", "result" | "error", "id"}`. After a line `{"follow": true, "interactive"}`
+//! the core pushes `{"seq": n}` whenever the log has grown (the follower reads the events
+//! themselves from disk) and `{"waiting": …}` whenever what waits for a person has
+//! changed; `interactive` says that somebody sits at the follower's screen. After
+//! `{"watch": run}` it pushes `{"tokens": […]}`, until `{"watch": null}`.
+//!
+//! Nobody waits for a slow follower: it misses lengths of the log that are outdated and
+//! tokens that came too fast, and gets the newest. Owner-only: directory 0700, socket
+//! 0600, and the peer's user id is checked.
 
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
-use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{mpsc, oneshot, watch};
-use tokio_util::task::AbortOnDropHandle;
 
-use super::{Handle, OperationResult};
 use crate::protocol::error::{ErrorClass, OperationError, Strategy};
 use crate::session::state::hex;
 
-/// A listening socket; ends and removes its file when dropped.
-#[derive(Debug)]
-pub(super) struct Server {
-    path: PathBuf,
-    _task: AbortOnDropHandle<()>,
-}
+mod client;
+mod server;
 
-impl Server {
-    /// Listens for this session.
-    ///
-    /// # Errors
-    /// When no private directory for sockets can be had.
-    pub(super) fn listen(
-        session_dir: &Path,
-        handle: Handle,
-        seq: watch::Receiver<u64>,
-    ) -> io::Result<Self> {
-        let path = path_for(session_dir)?;
-        // The session's lock is ours, so a socket left here belongs to a dead process.
-        let _ = std::fs::remove_file(&path);
-        let listener = UnixListener::bind(&path)?;
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
-        let task = tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let ours = nix::unistd::getuid().as_raw();
-                if stream.peer_cred().is_ok_and(|peer| peer.uid() == ours) {
-                    tokio::spawn(serve(stream, handle.clone(), seq.clone()));
-                }
-            }
-        });
-        Ok(Self {
-            path,
-            _task: AbortOnDropHandle::new(task),
-        })
-    }
-
-    /// Where it listens.
-    pub(super) fn path(&self) -> &Path {
-        &self.path
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.path);
-    }
-}
+pub use client::{News, Remote};
+pub(super) use server::{Feeds, Server};
 
 /// A session's socket path: short (a socket's name has 108 bytes at most) and private.
 fn path_for(session_dir: &Path) -> io::Result<PathBuf> {
@@ -92,60 +49,6 @@ fn path_for(session_dir: &Path) -> io::Result<PathBuf> {
     Ok(base.join(format!("{}.sock", digest.get(..16).unwrap_or(&digest))))
 }
 
-async fn serve(stream: UnixStream, handle: Handle, mut seq: watch::Receiver<u64>) {
-    let (reader, mut writer) = stream.into_split();
-    let (tx, mut rx) = mpsc::unbounded_channel::<Value>();
-    tokio::spawn(async move {
-        while let Some(value) = rx.recv().await {
-            let line = format!("{value}\n");
-            if writer.write_all(line.as_bytes()).await.is_err() {
-                break;
-            }
-        }
-    });
-    let mut lines = BufReader::new(reader).lines();
-    while let Ok(Some(line)) = lines.next_line().await {
-        let Ok(mut request) = serde_json::from_str::<Value>(&line) else {
-            let error = OperationError::invalid("invalid_request", "this line is not JSON");
-            let _ = tx.send(answer(Value::Null, &Err(error)));
-            continue;
-        };
-        let tx = tx.clone();
-        if request.get("follow").is_some() {
-            let mut seq = seq.clone();
-            tokio::spawn(async move {
-                loop {
-                    let now = *seq.borrow_and_update();
-                    if tx.send(json!({"seq": now})).is_err() || seq.changed().await.is_err() {
-                        break;
-                    }
-                }
-            });
-            continue;
-        }
-        let operation = request
-            .get("operation")
-            .and_then(Value::as_str)
-            .unwrap_or("")
-            .to_owned();
-        let mut take = |key: &str| request.get_mut(key).map(Value::take).unwrap_or_default();
-        let (arguments, id) = (take("arguments"), take("id"));
-        let pending = handle.submit(&operation, arguments);
-        tokio::spawn(async move {
-            let result = pending.await.unwrap_or_else(|_| Err(gone()));
-            let _ = tx.send(answer(id, &result));
-        });
-    }
-    let _ = seq.borrow_and_update();
-}
-
-fn answer(id: Value, result: &OperationResult) -> Value {
-    match result {
-        Ok(result) => json!({"id": id, "ok": true, "result": result}),
-        Err(error) => json!({"id": id, "ok": false, "error": error}),
-    }
-}
-
 fn gone() -> OperationError {
     OperationError::new(
         "session_gone",
@@ -155,104 +58,207 @@ fn gone() -> OperationError {
     .strategy(Strategy::Retry)
 }
 
-/// The other end: a session held by another process.
-#[derive(Debug, Clone)]
-pub struct Remote {
-    tx: mpsc::UnboundedSender<(Value, oneshot::Sender<OperationResult>)>,
-}
-
-impl Remote {
-    /// Connects; `advanced` gets the log's length whenever it grows, and is
-    /// closed when the other process ends.
-    ///
-    /// # Errors
-    /// When nobody listens.
-    pub async fn connect(path: &Path, advanced: mpsc::UnboundedSender<u64>) -> io::Result<Self> {
-        let stream = UnixStream::connect(path).await?;
-        let (tx, rx) = mpsc::unbounded_channel();
-        tokio::spawn(converse(stream, rx, advanced));
-        Ok(Self { tx })
-    }
-
-    /// Has an operation done there.
-    pub async fn call(&self, operation: &str, arguments: Value) -> OperationResult {
-        let (reply, answer) = oneshot::channel();
-        let request = json!({"operation": operation, "arguments": arguments});
-        if self.tx.send((request, reply)).is_err() {
-            return Err(gone());
-        }
-        answer.await.unwrap_or_else(|_| Err(gone()))
-    }
-}
-
-async fn converse(
-    stream: UnixStream,
-    mut requests: mpsc::UnboundedReceiver<(Value, oneshot::Sender<OperationResult>)>,
-    advanced: mpsc::UnboundedSender<u64>,
-) {
-    let (reader, mut writer) = stream.into_split();
-    let mut lines = BufReader::new(reader).lines();
-    let mut waiting = std::collections::HashMap::new();
-    let mut next_id = 0_u64;
-    if writer.write_all(b"{\"follow\":true}\n").await.is_err() {
-        return;
-    }
-    loop {
-        tokio::select! {
-            request = requests.recv() => {
-                let Some((mut request, reply)) = request else { return };
-                next_id += 1;
-                request["id"] = json!(next_id);
-                waiting.insert(next_id, reply);
-                if writer.write_all(format!("{request}\n").as_bytes()).await.is_err() {
-                    return;
-                }
-            }
-            line = lines.next_line() => {
-                let Ok(Some(line)) = line else { return };
-                let Ok(mut value) = serde_json::from_str::<Value>(&line) else { continue };
-                if let Some(seq) = value.get("seq").and_then(Value::as_u64) {
-                    let _ = advanced.send(seq);
-                    continue;
-                }
-                let id = value.get("id").and_then(Value::as_u64).unwrap_or_default();
-                let Some(reply) = waiting.remove(&id) else { continue };
-                let result = if value.get("ok") == Some(&Value::Bool(true)) {
-                    Ok(value.get_mut("result").map(Value::take).unwrap_or_default())
-                } else {
-                    let error = value.get_mut("error").map(Value::take).unwrap_or_default();
-                    Err(serde_json::from_value(error).unwrap_or_else(|_| gone()))
-                };
-                let _ = reply.send(result);
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use serde_json::{Value, json};
+    use tokio::sync::{mpsc, watch};
+
     use super::*;
-    use crate::app::Message;
+    use crate::app::approvals::Asked;
+    use crate::app::{Handle, InputWanted, Message};
+    use crate::gateway::{Gateway, GatewayOptions, TokenDelta};
+    use crate::session::event::{CellId, RunId};
+    use crate::session::journal::Journal;
+
+    /// A core's side of the socket, without a core.
+    struct Holder {
+        messages: mpsc::UnboundedReceiver<Message>,
+        seq: watch::Sender<u64>,
+        asked: watch::Sender<Arc<Asked>>,
+        gateway: Gateway,
+        server: Server,
+        _dir: tempfile::TempDir,
+    }
+
+    impl Holder {
+        fn new() -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            let (tx, messages) = mpsc::unbounded_channel();
+            let (seq, watched) = watch::channel(41);
+            let (asked, asked_here) = watch::channel(Arc::default());
+            let gateway = Gateway::new(GatewayOptions::default(), Journal::ephemeral());
+            let feeds = Feeds {
+                handle: Handle::new(tx),
+                seq: watched,
+                asked: asked_here,
+                gateway: gateway.clone(),
+            };
+            let server = Server::listen(dir.path(), feeds).unwrap();
+            Self {
+                messages,
+                seq,
+                asked,
+                gateway,
+                server,
+                _dir: dir,
+            }
+        }
+
+        fn tell(&self, run: RunId, text: &str) {
+            let delta = TokenDelta {
+                run,
+                span: None,
+                text: text.to_owned(),
+            };
+            // Nobody listening is no matter.
+            let _ = self.gateway.watchers().sender().send(delta);
+        }
+
+        fn follow(&self, interactive: bool) -> (Remote, mpsc::UnboundedReceiver<News>) {
+            let (tx, news) = mpsc::unbounded_channel();
+            let remote = Remote::connect(self.server.path(), interactive, tx).unwrap();
+            (remote, news)
+        }
+    }
 
     /// D14: an operation travels over the socket and its answer comes back.
     #[tokio::test]
     async fn an_operation_is_answered_over_the_socket() {
-        let dir = tempfile::tempdir().unwrap();
-        let (tx, mut rx) = mpsc::unbounded_channel();
-        let (_seq_tx, seq) = watch::channel(41);
-        let server = Server::listen(dir.path(), Handle::new(tx), seq).unwrap();
-        let (advanced_tx, mut advanced) = mpsc::unbounded_channel();
-        let remote = Remote::connect(server.path(), advanced_tx).await.unwrap();
+        let mut holder = Holder::new();
+        let (remote, mut news) = holder.follow(false);
+        assert_eq!(news.recv().await, Some(News::Waiting(Asked::default())));
+        assert_eq!(news.recv().await, Some(News::Advanced));
         tokio::spawn(async move {
-            while let Some(Message::Submitted(submission)) = rx.recv().await {
+            while let Some(Message::Submitted(submission)) = holder.messages.recv().await {
                 assert_eq!(submission.operation, "list_lms");
                 let _ = submission.reply.send(Ok(json!({"lms": []})));
             }
         });
-        assert_eq!(advanced.recv().await, Some(41));
+        let answer = remote.call("list_lms", json!({})).await;
+        assert_eq!(answer.unwrap().unwrap(), json!({"lms": []}));
+    }
+
+    /// An operation whose process ends over it is an error; one that comes later was
+    /// never told to anybody.
+    #[tokio::test]
+    async fn an_operation_of_a_process_that_ends_is_an_error() {
+        let mut holder = Holder::new();
+        let (remote, mut news) = holder.follow(false);
+        let call = tokio::spawn({
+            let remote = remote.clone();
+            async move { remote.call("run_cell", json!({})).await }
+        });
+        let told = holder.messages.recv().await;
+        assert!(matches!(told, Some(Message::Submitted(_))), "{told:?}");
+        drop((told, holder));
+        let error = call.await.unwrap().unwrap().unwrap_err();
+        assert_eq!(error.kind, "session_gone");
+        while news.recv().await.is_some() {}
+        assert!(remote.is_closed());
+        assert!(remote.call("run_cell", json!({})).await.is_none());
+    }
+
+    /// What waits for a person is told, and who sits at a screen is counted.
+    #[tokio::test]
+    async fn what_waits_is_told_and_who_can_answer_is_counted() {
+        let mut holder = Holder::new();
+        let (remote, mut news) = holder.follow(true);
+        assert_eq!(news.recv().await, Some(News::Waiting(Asked::default())));
+        assert!(matches!(
+            holder.messages.recv().await,
+            Some(Message::FollowerCame)
+        ));
+        let wanted = InputWanted {
+            id: 7,
+            cell: CellId(2),
+            prompt: "name? ".to_owned(),
+            password: false,
+        };
+        let asked = Asked {
+            input: Some(wanted),
+            ..Asked::default()
+        };
+        holder.asked.send(Arc::new(asked.clone())).unwrap();
+        while let Some(told) = news.recv().await {
+            if told != News::Advanced {
+                assert_eq!(told, News::Waiting(asked));
+                break;
+            }
+        }
+        drop(remote);
+        assert!(matches!(
+            holder.messages.recv().await,
+            Some(Message::FollowerLeft)
+        ));
+        drop(holder.seq);
+    }
+
+    /// Tokens of the watched run come over the socket, and stop with the watching.
+    #[tokio::test]
+    async fn tokens_are_pushed_while_they_are_watched() {
+        let holder = Holder::new();
+        let (remote, _news) = holder.follow(true);
+        let mut watching = remote.watch(RunId(3));
+        holder.gateway.watchers().until(RunId(3), true).await;
+        holder.tell(RunId(2), "not ours");
+        holder.tell(RunId(3), "hello");
+        let deltas = watching.next().await;
+        assert_eq!(deltas.len(), 1);
         assert_eq!(
-            remote.call("list_lms", json!({})).await.unwrap(),
-            json!({"lms": []})
+            (deltas[0].run, deltas[0].text.as_str()),
+            (RunId(3), "hello")
         );
+        drop(watching);
+        holder.gateway.watchers().until(RunId(3), false).await;
+    }
+
+    /// A follower that reads nothing holds nobody up.
+    #[tokio::test]
+    async fn a_follower_that_does_not_read_is_not_waited_for() {
+        use std::io::Write as _;
+        let holder = Holder::new();
+        let mut stuck = std::os::unix::net::UnixStream::connect(holder.server.path()).unwrap();
+        stuck
+            .write_all(b"{\"follow\":true}\n{\"watch\":3}\n")
+            .unwrap();
+        holder.gateway.watchers().until(RunId(3), true).await;
+        let page = "x".repeat(1 << 10);
+        for n in 0..10_000 {
+            holder.tell(RunId(3), &page);
+            holder.seq.send_replace(n);
+            if n % 100 == 0 {
+                tokio::task::yield_now().await;
+            }
+        }
+        // Another one is served meanwhile.
+        let (_remote, mut news) = holder.follow(false);
+        assert_eq!(news.recv().await, Some(News::Waiting(Asked::default())));
+        assert_eq!(news.recv().await, Some(News::Advanced));
+        drop(stuck);
+        holder.gateway.watchers().until(RunId(3), false).await;
+    }
+
+    /// A line that is no JSON is answered, and the connection lives on.
+    #[tokio::test]
+    async fn rubbish_is_answered() {
+        use std::io::{BufRead as _, Write as _};
+        let holder = Holder::new();
+        let path = holder.server.path().to_owned();
+        let lines = tokio::task::spawn_blocking(move || {
+            let mut stream = std::os::unix::net::UnixStream::connect(path).unwrap();
+            stream
+                .write_all(b"rubbish\n{\"watch\":\"x\"}\n{\"follow\":true}\n")
+                .unwrap();
+            let lines = std::io::BufReader::new(stream).lines();
+            lines
+                .take(2)
+                .map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap())
+                .collect::<Vec<_>>()
+        });
+        let lines = lines.await.unwrap();
+        assert_eq!(lines[0]["error"]["type"], "invalid_request");
+        assert!(lines[1].get("waiting").is_some(), "{:#}", lines[1]);
     }
 }

@@ -3,12 +3,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tokio::sync::oneshot;
 
 use super::OperationResult;
 use super::approvals::Approvals;
 use super::health::{Held, Memory};
+use super::socket::News;
 use crate::gateway::{Gateway, profiles};
 use crate::operation::Operation;
 use crate::protocol::error::OperationError;
@@ -65,14 +67,18 @@ pub enum Message {
     ApprovalWanted(ApprovalRequest, ApprovalReply),
     /// It was answered, or nobody waits for it any more.
     ApprovalWithdrawn(u64),
+    /// Somebody came to the screen of another process.
+    FollowerCame,
+    /// They left it.
+    FollowerLeft,
     /// A worker took the kernel's place.
     KernelReplaced,
     /// What the workers hold was read.
     MemoryRead(Vec<Held>),
     /// Whether events reach the disk changed.
     SaveChanged(SaveStatus),
-    /// The process that holds the session wrote more events.
-    RemoteAdvanced,
+    /// The process that holds the session told something.
+    Remote(News),
     /// The process that held the session ended.
     RemoteGone,
 }
@@ -113,6 +119,8 @@ pub struct Issued {
     pub cells: u64,
     /// Requests to the kernel.
     pub tickets: u64,
+    /// Calls of `input()`.
+    pub inputs: u64,
 }
 
 /// A request the kernel has not answered.
@@ -132,8 +140,10 @@ pub struct Pending {
 
 /// A cell's call of `input()` or `getpass()`; answered by the operation
 /// `reply_input {text}`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InputWanted {
+    /// Its number, from 1; the core's.
+    pub id: u64,
     /// The cell that asks.
     pub cell: CellId,
     /// Text to show.
@@ -148,7 +158,7 @@ impl State {
         let issued = Issued {
             runs: session.next_run().0 - 1,
             cells: session.next_cell().0 - 1,
-            tickets: 0,
+            ..Issued::default()
         };
         Self {
             session,

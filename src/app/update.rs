@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 use tokio::sync::oneshot;
 
 use super::effect::Effect;
-use super::state::{Message, Pending, State, Submission};
+use super::state::{InputWanted, Message, Pending, State, Submission};
 use super::{
     OperationResult, approvals, audit, command_cell, health, hold, lms, outcome, resolve,
     telemetry, tools,
@@ -55,9 +55,15 @@ pub fn update(state: &mut State, message: Message) -> Vec<Effect> {
             Vec::new()
         }
         Message::InputWanted(wanted) => {
-            state.input = Some(wanted);
+            state.issued.inputs += 1;
+            state.input = Some(InputWanted {
+                id: state.issued.inputs,
+                ..wanted
+            });
             Vec::new()
         }
+        Message::FollowerCame => state.approvals.follower(true),
+        Message::FollowerLeft => state.approvals.follower(false),
         Message::KernelReplaced => {
             // Whoever asked for input is gone.
             state.input = None;
@@ -69,7 +75,7 @@ pub fn update(state: &mut State, message: Message) -> Vec<Effect> {
             Vec::new()
         }
         // For a core that follows another process; see `Core::dispatch`.
-        Message::RemoteAdvanced | Message::RemoteGone => Vec::new(),
+        Message::Remote(_) | Message::RemoteGone => Vec::new(),
     }
 }
 
@@ -297,13 +303,7 @@ fn by_core(
     reply: Reply,
 ) -> Vec<Effect> {
     match operation.name {
-        "reply_input" => {
-            state.input = None;
-            vec![
-                Effect::ReplyInput(text(&arguments, "text")),
-                Effect::Reply(reply, Ok(json!({}))),
-            ]
-        }
+        "reply_input" => reply_input(state, &arguments, reply),
         "answer_approval" => {
             let (mut effects, result) = approvals::answer(state, &arguments);
             effects.push(Effect::Reply(reply, result));
@@ -502,6 +502,27 @@ fn about_the_session(
             Err(OperationError::internal(message))
         }
     }
+}
+
+/// Answers `input()`: the first who does so is heard.
+fn reply_input(state: &mut State, arguments: &Map<String, Value>, reply: Reply) -> Vec<Effect> {
+    let id = arguments.get("id").and_then(Value::as_u64);
+    let asked = |input: &mut InputWanted| id.is_none_or(|id| id == input.id);
+    if state.input.take_if(asked).is_none() {
+        let sentence = match id {
+            Some(_) => "this question does not wait any more",
+            None => "no cell waits for input",
+        };
+        let error = OperationError::invalid("nothing_waits", sentence);
+        return vec![fail(
+            reply,
+            error.hint("it was answered in another window, or stopped"),
+        )];
+    }
+    vec![
+        Effect::ReplyInput(text(arguments, "text")),
+        Effect::Reply(reply, Ok(json!({}))),
+    ]
 }
 
 fn interrupt(state: &State, arguments: &Map<String, Value>, reply: Reply) -> Vec<Effect> {

@@ -6,14 +6,16 @@
 use std::time::Instant;
 
 use serde_json::{Map, Value, json};
+use tokio_util::sync::CancellationToken;
 
 use super::format;
 use super::printer::Printer;
 use super::source::{Entry, EntryKind};
-use crate::app::{Core, InputWanted, Message, OperationResult, Waiting};
+use crate::app::{Core, InputWanted, Message, OperationResult, State, Waiting};
 use crate::command::{self, Context, Parsed, ScreenAction};
 use crate::protocol::error::{ErrorClass, OperationError};
-use crate::session::event::RunId;
+use crate::sanitize;
+use crate::session::event::{RunId, RunStatus};
 use crate::session::state::Totals;
 use crate::signals::Signals;
 
@@ -46,6 +48,8 @@ pub struct Driver {
     signals: Option<Signals>,
     /// Who answers `input()` and approvals.
     asker: Option<Box<dyn Fn(Question) + Send>>,
+    /// The newest call that the person was told of.
+    told: Option<u64>,
     /// Further arguments of each cell: `file`, `argv`.
     cell_arguments: Map<String, Value>,
     /// Print the sum of LM calls after each entry.
@@ -53,8 +57,17 @@ pub struct Driver {
 }
 
 /// What somebody at the prompt is asked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Question {
+#[derive(Debug, Clone)]
+pub struct Question {
+    /// What about.
+    pub about: About,
+    /// Set once it is answered, here or elsewhere.
+    pub over: CancellationToken,
+}
+
+/// What a question is about.
+#[derive(Debug, Clone)]
+pub enum About {
     /// A line for a running cell.
     Input(InputWanted),
     /// Whether a tool may be called.
@@ -67,13 +80,46 @@ pub enum Question {
 }
 
 impl Question {
-    fn of(waiting: &Waiting) -> Self {
-        let wanted = &waiting.wanted;
-        Self::Approval {
-            id: waiting.id,
-            call: format!("{} {}", wanted.tool, wanted.arguments),
+    /// What waits longest; of calls, those after one that the person was told of.
+    fn first(state: &State, told: Option<u64>) -> Option<Self> {
+        let input = state.input.clone().map(About::Input);
+        let about = input.or_else(|| {
+            let mut waiting = state.approvals.waiting.iter();
+            let waiting = waiting.find(|it| Some(it.id) > told)?;
+            let (id, call) = (waiting.id, call(waiting));
+            Some(About::Approval { id, call })
+        })?;
+        Some(Self {
+            about,
+            over: CancellationToken::new(),
+        })
+    }
+
+    /// Whether it waits for an answer.
+    fn waits(&self, state: &State) -> bool {
+        match &self.about {
+            About::Input(wanted) => state.input.as_ref().is_some_and(|it| it.id == wanted.id),
+            About::Approval { id, .. } => state.approvals.waiting.iter().any(|it| it.id == *id),
         }
     }
+
+    /// What became of it, for who sits at its prompt and did not answer it.
+    fn end(&self, state: &State) -> String {
+        let decided = match &self.about {
+            About::Approval { id, .. } => state.approvals.decision(*id),
+            About::Input(_) => None,
+        };
+        let what = match decided {
+            Some(decided) => decided.sentence(),
+            None => "that does not wait any more".to_owned(),
+        };
+        format!("{what}; press Enter")
+    }
+}
+
+/// A call with its exact arguments, in one line.
+fn call(waiting: &Waiting) -> String {
+    format!("{} {}", waiting.wanted.tool, waiting.wanted.arguments)
 }
 
 /// The next signal, where signals could be caught.
@@ -100,6 +146,7 @@ impl Driver {
             printer,
             signals: Signals::catch().ok(),
             asker: None,
+            told: None,
             cell_arguments: Map::new(),
             sums: true,
         }
@@ -137,6 +184,7 @@ impl Driver {
                 message = self.core.next() => {
                     self.core.dispatch(message);
                     self.printer.show(&self.core.state().session);
+                    self.tell_waiting();
                 }
             }
         }
@@ -187,6 +235,8 @@ impl Driver {
     async fn wait(&mut self, operation: &str, arguments: Value) -> Result<OperationResult, Ending> {
         let mut answer = self.core.handle().submit(operation, arguments);
         let mut asked: Option<Question> = None;
+        // Those may be what this entry answers.
+        let told = self.told;
         let mut interrupts = 0;
         loop {
             let step = tokio::select! {
@@ -209,13 +259,7 @@ impl Driver {
                     if self.printer.is_closed() {
                         return Err(Ending::Closed);
                     }
-                    let state = self.core.state();
-                    let input = state.input.clone().map(Question::Input);
-                    let wanted = input.or_else(|| state.approvals.first().map(Question::of));
-                    if wanted.is_some() && wanted != asked {
-                        self.ask(wanted.clone());
-                    }
-                    asked = wanted;
+                    self.ask(&mut asked, told);
                 }
                 Step::Signal(libc::SIGINT) => {
                     interrupts += 1;
@@ -233,17 +277,61 @@ impl Driver {
         }
     }
 
-    fn ask(&mut self, wanted: Option<Question>) {
-        if let (Some(asker), Some(wanted)) = (&self.asker, wanted) {
-            self.printer.end_line();
-            asker(wanted);
+    /// Puts the question that waits, and takes back the one that does not any more.
+    fn ask(&mut self, asked: &mut Option<Question>, told: Option<u64>) {
+        let Some(asker) = &self.asker else { return };
+        let state = self.core.state();
+        if let Some(gone) = asked.take_if(|question| !question.waits(state))
+            && !gone.over.is_cancelled()
+        {
+            gone.over.cancel();
+            self.printer.say(&sanitize::one_line(&gone.end(state)));
         }
+        if asked.is_none()
+            && let Some(question) = Question::first(state, told)
+        {
+            if let About::Approval { id, .. } = &question.about {
+                self.told = self.told.max(Some(*id));
+            }
+            self.printer.end_line();
+            asker(question.clone());
+            *asked = Some(question);
+        }
+    }
+
+    /// Says that a call waits which nobody is asked about: another window made it.
+    fn tell_waiting(&mut self) {
+        let waiting = &self.core.state().approvals.waiting;
+        if waiting.is_empty() {
+            // Who holds the session next counts anew.
+            self.told = None;
+        }
+        for waiting in waiting.iter().filter(|it| self.told < Some(it.id)) {
+            let line = format!(
+                "{} waits for approval: `:approve` allows it, `:approve deny` does not",
+                call(waiting)
+            );
+            self.printer.say(&sanitize::one_line(&line));
+        }
+        self.told = self.told.max(waiting.last().map(|it| it.id));
     }
 
     /// Stops the running cell, or the runs a command began.
     fn stop_what_runs(&mut self) {
         let state = self.core.state();
         let handle = self.core.handle();
+        if self.core.is_follower() {
+            // What runs is in another process; this one waits for the newest of it.
+            let runs = state.session.runs.values().rev();
+            let mut going = runs.filter(|run| run.status == RunStatus::Running);
+            if let Some(run) = going.next() {
+                match run.cell {
+                    Some(cell) => handle.submit("interrupt", json!({"cell": cell})),
+                    None => handle.submit("cancel", json!({"run": run.id})),
+                };
+            }
+            return;
+        }
         if state.running_cell().is_some() {
             handle.submit("interrupt", json!({}));
             return;

@@ -1,6 +1,8 @@
 //! The thread that reads the terminal: rustyline with history, and `input()`.
 //!
-//! rustyline blocks, so it has a thread of its own; the core goes on meanwhile.
+//! rustyline blocks, so it has a thread of its own; the core goes on meanwhile. One
+//! editor reads entries and answers, so that what was typed ahead reaches whoever asks
+//! next; only whether a tool may be called is never answered ahead.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -11,11 +13,11 @@ use rustyline::history::{FileHistory, MemHistory};
 use rustyline::{
     CompletionType, Config, Editor, EventHandler, ExternalPrinter, KeyCode, KeyEvent, Modifiers,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::mpsc as channel;
 
-use super::driver::Question;
-use super::helper::{Enter, Masked, PromptHelper, Tab};
+use super::driver::{About, Question};
+use super::helper::{Answering, Enter, Mode, PromptHelper, Reading, Tab};
 use crate::app::{Handle, InputWanted};
 use crate::{paths, sanitize};
 
@@ -67,6 +69,7 @@ type Lines = Editor<PromptHelper, FileHistory>;
 /// The line editor, before its thread begins.
 pub(super) struct Reader {
     editor: Lines,
+    reading: Mode,
     history: Option<PathBuf>,
     handle: Handle,
 }
@@ -77,6 +80,7 @@ impl Reader {
     /// # Errors
     /// When the terminal cannot be used.
     pub(super) fn new(helper: PromptHelper, handle: Handle) -> rustyline::Result<(Self, Above)> {
+        let reading = helper.mode();
         let config = Config::builder()
             .max_history_size(HISTORY)?
             .history_ignore_dups(true)?
@@ -89,12 +93,22 @@ impl Reader {
         let plain = |code| KeyEvent(code, Modifiers::NONE);
         editor.bind_sequence(
             plain(KeyCode::Enter),
-            EventHandler::Conditional(Box::new(Enter)),
+            EventHandler::Conditional(Box::new(Enter(reading.clone()))),
         );
         editor.bind_sequence(
             plain(KeyCode::Tab),
-            EventHandler::Conditional(Box::new(Tab)),
+            EventHandler::Conditional(Box::new(Tab(reading.clone()))),
         );
+        for key in [
+            plain(KeyCode::Up),
+            plain(KeyCode::Down),
+            KeyEvent::ctrl('P'),
+            KeyEvent::ctrl('N'),
+            KeyEvent::ctrl('R'),
+        ] {
+            let answering = Answering(reading.clone());
+            editor.bind_sequence(key, EventHandler::Conditional(Box::new(answering)));
+        }
         let history = paths::history_file().ok();
         if let Some(path) = &history {
             // A first time has no history; a broken one is begun anew.
@@ -103,6 +117,7 @@ impl Reader {
         let above: Box<dyn ExternalPrinter + Send> = Box::new(editor.create_external_printer()?);
         let reader = Self {
             editor,
+            reading,
             history,
             handle,
         };
@@ -124,8 +139,7 @@ impl Reader {
                         return;
                     }
                 }
-                Job::Ask(Question::Input(wanted)) => self.input(&wanted),
-                Job::Ask(Question::Approval { id, call }) => self.approval(id, &call),
+                Job::Ask(question) => self.answer(&question),
             }
         }
     }
@@ -158,45 +172,55 @@ impl Reader {
         }
     }
 
-    fn input(&self, wanted: &InputWanted) {
-        let prompt = sanitize::clean(&wanted.prompt).into_owned();
-        let read = if wanted.password {
-            masked(&prompt)
-        } else {
-            Editor::<(), MemHistory>::with_history(Config::default(), MemHistory::new())
-                .and_then(|mut editor| editor.readline(&prompt))
+    /// Has a question answered, unless it was meanwhile answered elsewhere.
+    fn answer(&mut self, question: &Question) {
+        let (operation, arguments) = match &question.about {
+            About::Input(wanted) => self.input(wanted),
+            About::Approval { id, call } => approval(*id, call, question),
         };
-        match read {
-            Ok(text) => self.handle.submit("reply_input", json!({"text": text})),
-            Err(ReadlineError::Interrupted) => self
-                .handle
-                .submit("interrupt", json!({"cell": wanted.cell.0})),
-            Err(_) => self.handle.submit("reply_input", json!({"text": null})),
-        };
+        if !question.over.is_cancelled() {
+            question.over.cancel();
+            self.handle.submit(operation, arguments);
+        }
     }
 
-    /// Until a word is understood; whoever leaves refuses.
-    fn approval(&self, id: u64, call: &str) {
-        let call = sanitize::clean(call).into_owned();
-        let prompt = format!("allow {call}? [y]es, [a]lways in this run, [n]o: ");
-        let decision = loop {
-            let read = Editor::<(), MemHistory>::with_history(Config::default(), MemHistory::new())
-                .and_then(|mut editor| editor.readline(&prompt));
-            match read.as_deref().map(str::trim) {
-                Ok("y" | "yes") => break "allow",
-                Ok("a" | "always") => break "allow_run",
-                Ok("n" | "no") | Err(_) => break "deny",
-                Ok(_) => {}
+    fn input(&mut self, wanted: &InputWanted) -> (&'static str, Value) {
+        let prompt = sanitize::clean(&wanted.prompt).into_owned();
+        self.reading.set(if wanted.password {
+            Reading::Secret
+        } else {
+            Reading::Answer
+        });
+        let read = self.editor.readline(&prompt);
+        self.reading.set(Reading::Entry);
+        let text = match read {
+            Ok(text) => Some(text),
+            Err(ReadlineError::Interrupted) => {
+                return ("interrupt", json!({"cell": wanted.cell}));
             }
+            Err(_) => None,
         };
-        self.handle
-            .submit("answer_approval", json!({"id": id, "decision": decision}));
+        ("reply_input", json!({"text": text, "id": wanted.id}))
     }
 }
 
-fn masked(prompt: &str) -> rustyline::Result<String> {
-    let mut editor =
-        Editor::<Masked, MemHistory>::with_history(Config::default(), MemHistory::new())?;
-    editor.set_helper(Some(Masked));
-    editor.readline(prompt)
+/// Reads until a word is understood; whoever leaves refuses. What was typed before the
+/// question stood there allows nothing, so an editor of its own reads the answer.
+fn approval(id: u64, call: &str, question: &Question) -> (&'static str, Value) {
+    use nix::sys::termios::{FlushArg, tcflush};
+    let _ = tcflush(std::io::stdin(), FlushArg::TCIFLUSH);
+    let call = sanitize::clean(call).into_owned();
+    let prompt = format!("allow {call}? [y]es, [a]lways in this run, [n]o: ");
+    let decision = loop {
+        let read = Editor::<(), MemHistory>::with_history(Config::default(), MemHistory::new())
+            .and_then(|mut editor| editor.readline(&prompt));
+        match read.as_deref().map(str::trim) {
+            Ok("y" | "yes") => break "allow",
+            Ok("a" | "always") => break "allow_run",
+            Ok("n" | "no") | Err(_) => break "deny",
+            Ok(_) if question.over.is_cancelled() => break "deny",
+            Ok(_) => {}
+        }
+    };
+    ("answer_approval", json!({"id": id, "decision": decision}))
 }

@@ -16,6 +16,7 @@ use rustyline::{
 };
 use serde_json::{Map, Value, json};
 use tokio::runtime;
+use unicode_width::UnicodeWidthStr as _;
 
 use super::colour;
 use super::source::{indent_after, is_complete};
@@ -38,8 +39,39 @@ pub(super) struct Known {
     pub(super) names: Vec<String>,
 }
 
+/// What is being read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// A cell or command.
+    #[default]
+    Entry,
+    /// A cell's `input()`: no completion, no history.
+    Answer,
+    /// A cell's `getpass()`: stars besides.
+    Secret,
+}
+
+/// What is being read, shared by the helper and the keys.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Mode(Arc<Mutex<Reading>>);
+
+impl Mode {
+    pub(super) fn set(&self, reading: Reading) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = reading;
+    }
+
+    fn get(&self) -> Reading {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_entry(&self) -> bool {
+        self.get() == Reading::Entry
+    }
+}
+
 /// The helper of the prompt.
 pub(super) struct PromptHelper {
+    mode: Mode,
     handle: Handle,
     runtime: runtime::Handle,
     known: Arc<Mutex<Known>>,
@@ -58,6 +90,7 @@ impl PromptHelper {
         colours: bool,
     ) -> Self {
         Self {
+            mode: Mode::default(),
             handle,
             runtime,
             known,
@@ -66,6 +99,11 @@ impl PromptHelper {
             models: RefCell::default(),
             colours,
         }
+    }
+
+    /// What is being read.
+    pub(super) fn mode(&self) -> Mode {
+        self.mode.clone()
     }
 
     fn commands(&self, line: &str, pos: usize) -> (usize, Vec<Pair>) {
@@ -179,7 +217,9 @@ impl Completer for PromptHelper {
         pos: usize,
         _: &Line<'_>,
     ) -> rustyline::Result<(usize, Vec<Pair>)> {
-        Ok(if command::is_command(line) {
+        Ok(if !self.mode.is_entry() {
+            (pos, Vec::new())
+        } else if command::is_command(line) {
             self.commands(line, pos)
         } else {
             self.python(line, pos)
@@ -191,7 +231,7 @@ impl Hinter for PromptHelper {
     type Hint = String;
 
     fn hint(&self, line: &str, pos: usize, context: &Line<'_>) -> Option<String> {
-        if pos < line.len() {
+        if pos < line.len() || !self.mode.is_entry() {
             return None;
         }
         usage_hint(line).or_else(|| self.history.hint(line, pos, context))
@@ -218,10 +258,12 @@ fn usage_hint(line: &str) -> Option<String> {
 
 impl Paint for PromptHelper {
     fn highlight<'l>(&self, line: &'l str, _: usize) -> Cow<'l, str> {
-        if self.colours {
-            Cow::Owned(colour::input(&mut self.highlighter.borrow_mut(), line))
-        } else {
-            Cow::Borrowed(line)
+        match self.mode.get() {
+            Reading::Secret => Cow::Owned("*".repeat(line.width())),
+            Reading::Entry if self.colours => {
+                Cow::Owned(colour::input(&mut self.highlighter.borrow_mut(), line))
+            }
+            _ => Cow::Borrowed(line),
         }
     }
 
@@ -234,13 +276,17 @@ impl Paint for PromptHelper {
     }
 
     fn highlight_char(&self, _: &str, _: usize, kind: CmdKind) -> bool {
-        self.colours && kind != CmdKind::MoveCursor
+        match self.mode.get() {
+            Reading::Secret => true,
+            Reading::Entry => self.colours && kind != CmdKind::MoveCursor,
+            Reading::Answer => false,
+        }
     }
 }
 
 impl Validator for PromptHelper {
     fn validate(&self, context: &mut ValidationContext<'_>) -> rustyline::Result<ValidationResult> {
-        Ok(if is_complete(context.input()) {
+        Ok(if !self.mode.is_entry() || is_complete(context.input()) {
             ValidationResult::Valid(None)
         } else {
             ValidationResult::Incomplete
@@ -251,7 +297,7 @@ impl Validator for PromptHelper {
 impl Helper for PromptHelper {}
 
 /// Enter: goes on with an indented line while the input is incomplete.
-pub(super) struct Enter;
+pub(super) struct Enter(pub(super) Mode);
 
 impl ConditionalEventHandler for Enter {
     fn handle(
@@ -262,7 +308,7 @@ impl ConditionalEventHandler for Enter {
         context: &EventContext<'_>,
     ) -> Option<Cmd> {
         let line = context.line();
-        if context.pos() < line.len() || is_complete(line) {
+        if !self.0.is_entry() || context.pos() < line.len() || is_complete(line) {
             return None;
         }
         let indent = " ".repeat(indent_after(line));
@@ -271,7 +317,7 @@ impl ConditionalEventHandler for Enter {
 }
 
 /// Tab: indents where there is nothing to complete yet.
-pub(super) struct Tab;
+pub(super) struct Tab(pub(super) Mode);
 
 impl ConditionalEventHandler for Tab {
     fn handle(
@@ -281,6 +327,9 @@ impl ConditionalEventHandler for Tab {
         _: bool,
         context: &EventContext<'_>,
     ) -> Option<Cmd> {
+        if !self.0.is_entry() {
+            return Some(Cmd::Noop);
+        }
         let typed = context.line().get(..context.pos()).unwrap_or_default();
         let last = typed.rsplit('\n').next().unwrap_or_default();
         last.trim()
@@ -289,31 +338,14 @@ impl ConditionalEventHandler for Tab {
     }
 }
 
-/// Shows a star for each character.
-pub(super) struct Masked;
+/// Keys of the history, which has nothing for a cell's question.
+pub(super) struct Answering(pub(super) Mode);
 
-impl Completer for Masked {
-    type Candidate = String;
-}
-
-impl Hinter for Masked {
-    type Hint = String;
-}
-
-impl Validator for Masked {}
-
-impl Paint for Masked {
-    fn highlight<'l>(&self, line: &'l str, _: usize) -> Cow<'l, str> {
-        use unicode_width::UnicodeWidthStr as _;
-        Cow::Owned("*".repeat(line.width()))
-    }
-
-    fn highlight_char(&self, _: &str, _: usize, _: CmdKind) -> bool {
-        true
+impl ConditionalEventHandler for Answering {
+    fn handle(&self, _: &Event, _: RepeatCount, _: bool, _: &EventContext<'_>) -> Option<Cmd> {
+        (!self.0.is_entry()).then_some(Cmd::Noop)
     }
 }
-
-impl Helper for Masked {}
 
 #[cfg(test)]
 mod tests {

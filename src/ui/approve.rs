@@ -36,6 +36,11 @@ impl Approve {
         }
     }
 
+    /// Number of the call.
+    pub(super) fn id(&self) -> u64 {
+        self.id
+    }
+
     /// Whether the call still waits.
     pub(super) fn waits(&self, state: &State) -> bool {
         let mut waiting = state.approvals.waiting.iter();

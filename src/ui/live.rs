@@ -5,11 +5,11 @@
 //! part of the session: what is kept of a call is its exchange.
 
 use ratatui::text::Line;
-use tokio::sync::broadcast::{Receiver, error::RecvError};
 
 use super::look::Look;
 use super::{messages, text};
-use crate::gateway::{Gateway, TokenDelta};
+use crate::app::Core;
+use crate::gateway::{TokenDelta, Watching};
 use crate::sanitize;
 use crate::session::event::RunId;
 use crate::session::state::{Run, Span};
@@ -152,38 +152,29 @@ pub(crate) fn tail(text: &str, columns: usize) -> String {
 /// The loop's end of it: which run is watched, and what comes.
 #[derive(Debug, Default)]
 pub(super) struct Watch {
-    on: Option<(RunId, Receiver<TokenDelta>)>,
+    on: Option<(RunId, Watching)>,
+    /// Whether the tokens come from another process.
+    following: bool,
 }
 
 impl Watch {
     /// Watches this run, or none: then nothing is streamed for the screen.
-    pub(super) fn set(&mut self, gateway: Option<Gateway>, wanted: Option<RunId>) {
+    pub(super) fn set(&mut self, core: &Core, wanted: Option<RunId>) {
         let now = self.on.as_ref().map(|(run, _)| *run);
-        let Some(gateway) = gateway.filter(|_| now != wanted) else {
+        if now == wanted && self.following == core.is_follower() {
             return;
-        };
-        // The receiver first: a call that begins now finds somebody watching.
-        self.on = wanted.map(|run| (run, gateway.deltas()));
-        gateway.watch(wanted);
+        }
+        // First the end of one, then the beginning of another.
+        self.on = None;
+        self.following = core.is_follower();
+        self.on = wanted.map(|run| (run, core.watch(run)));
     }
 
     /// Waits for tokens; all that are there already come with them. Cancel-safe.
     pub(super) async fn next(&mut self) -> Vec<TokenDelta> {
-        let Some((_, receiver)) = &mut self.on else {
-            return std::future::pending().await;
-        };
-        let mut out = Vec::new();
-        loop {
-            match receiver.recv().await {
-                Ok(delta) => break out.push(delta),
-                // Too slow: what was missed is in the answer.
-                Err(RecvError::Lagged(_)) => {}
-                Err(RecvError::Closed) => std::future::pending().await,
-            }
+        match &mut self.on {
+            Some((_, watching)) => watching.next().await,
+            None => std::future::pending().await,
         }
-        while let Ok(delta) = receiver.try_recv() {
-            out.push(delta);
-        }
-        out
     }
 }

@@ -250,7 +250,8 @@ impl Overlay {
                         return Outcome::Stay;
                     }
                 };
-                cx.submit(Purpose::Quiet, "reply_input", json!({"text": text}));
+                let reply = json!({"text": text, "id": answer.0.id});
+                cx.submit(Purpose::Quiet, "reply_input", reply);
                 Outcome::Close
             }
             Self::Approve(approve) => approve.key(key, cx),

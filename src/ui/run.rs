@@ -273,7 +273,7 @@ async fn work(
     loop {
         let shown = replay.as_ref().map_or(core.state(), |it| &it.state);
         let clock = screen.wants_clock(shown);
-        watch.set(core.gateway(), screen.watching(shown));
+        watch.set(core, screen.watching(shown));
         let wait = replay.as_mut().filter(|it| it.playing).map(|it| {
             it.replay
                 .wait(1.0)

@@ -104,13 +104,12 @@ async fn a_watched_call_is_streamed_and_put_together() {
         Scripted::Pieces(pieces.clone())
     });
     let mut bench = Bench::new(GatewayOptions::default());
-    let mut deltas = bench.gateway.deltas();
-    bench.gateway.watch(Some(RunId(1)));
+    let mut watching = bench.gateway.watch(RunId(1));
     let answer = bench.gateway.call(chat(&server.base(), "hi")).await;
     let whole: Value = serde_json::from_str(&text(&answer)).unwrap();
     assert_eq!(whole["choices"][0]["message"]["content"], "Hello");
     let mut shown = String::new();
-    while let Ok(delta) = deltas.try_recv() {
+    for delta in watching.ready() {
         assert_eq!(delta.span.as_deref(), Some("1-7"));
         shown.push_str(&delta.text);
     }
@@ -134,8 +133,7 @@ async fn a_server_that_refuses_to_stream_is_asked_plainly() {
         None => Scripted::chat("plain"),
     });
     let bench = Bench::new(GatewayOptions::default());
-    let _deltas = bench.gateway.deltas();
-    bench.gateway.watch(Some(RunId(1)));
+    let _watching = bench.gateway.watch(RunId(1));
     for text in ["one", "two"] {
         assert_eq!(
             status(&bench.gateway.call(chat(&server.base(), text)).await),
@@ -163,13 +161,12 @@ async fn tokens_of_the_demo_lm_are_shown_too() {
     let unwatched = Bench::new(options());
     let plain = content(&text(&unwatched.gateway.call(asked()).await));
     let bench = Bench::new(options());
-    let mut deltas = bench.gateway.deltas();
-    bench.gateway.watch(Some(RunId(1)));
+    let mut watching = bench.gateway.watch(RunId(1));
     let answer = content(&text(&bench.gateway.call(asked()).await));
     assert_eq!(answer.as_deref(), Some("The capital of France is Paris."));
     assert_eq!(answer, plain);
     let mut pieces = Vec::new();
-    while let Ok(delta) = deltas.try_recv() {
+    for delta in watching.ready() {
         pieces.push(delta.text);
     }
     assert!(pieces.len() > 2, "{pieces:?}");

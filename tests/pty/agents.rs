@@ -1,5 +1,6 @@
 //! Agents and jobs, as they are seen while they run and afterwards.
 
+use crate::support::readme::{Step, capture_section};
 use crate::support::terminal::{Terminal, keys};
 use crate::support::{Home, TELLER, venv};
 
@@ -11,30 +12,31 @@ fn a_line(screen: &vt100::Screen, parts: &[&str]) -> bool {
 }
 
 /// R28, R37, R73: an agent on a real MCP server over stdio; its tool's span stands in the
-/// trace while it still runs, and its steps in the notebook afterwards.
+/// trace while it still runs, and its steps in the notebook afterwards. Under `UPDATE=1`
+/// its screens go to the README.
 #[test]
 fn an_agent_on_an_mcp_server_is_watched() {
-    let home = Home::new();
+    let mut home = Home::new();
+    // The person's shell has the environment of the server in front.
+    let path = std::env::var("PATH").unwrap_or_default();
+    home.set("PATH", format!("{}:{path}", venv().join("bin").display()));
+    let mut steps = Vec::new();
     // Each LM call takes its time, so that there is something to watch.
     let mut terminal = Terminal::dspex(&home, &["--fault", "latency=700ms"], 120, 36);
     terminal.wait_for("● ready");
-    let python = venv().join("bin/python");
-    let line = format!(
-        ":mcp add time {} -m mcp_server_time approval=allow",
-        python.display()
-    );
+    let add = ":mcp add time python -m mcp_server_time approval=allow";
     terminal
-        .send(&line)
+        .send(add)
         .send(keys::ENTER)
         .wait_for("get_current_time(");
-    terminal.send(
-        ":run ReAct question -> answer tools=[\"get_current_time\"] max_iters=3 \
-         question='Call get_current_time with timezone=\"UTC\". What time is it?'",
-    );
-    terminal.send(keys::ENTER);
+    let run = ":run ReAct question -> answer tools=[\"get_current_time\"] max_iters=3 \
+               question='Call get_current_time with timezone=\"UTC\". What time is it?'";
+    terminal.send(run).send(keys::ENTER);
     terminal.wait_until("the tool's span in a running trace", |screen| {
         a_line(screen, &["tool get_current_time"]) && a_line(screen, &["Ctrl-C stop"])
     });
+    let text = format!("`{add}`, then `{run}`. Each call stands in the trace while it runs.");
+    steps.push(Step::of(&mut terminal, "Watch it work", &text));
     terminal.wait_gone("Ctrl-C stop");
     terminal
         .wait_for("answer")
@@ -42,12 +44,22 @@ fn an_agent_on_an_mcp_server_is_watched() {
     // The tool's own tab: what it was called with, and what it said.
     terminal.send(keys::F4).wait_for("Messages");
     terminal.send("/tool get_current_time").send(keys::ENTER);
-    terminal.wait_for("\"timezone\"").wait_for("UTC");
+    // The span that is called so, before those that only speak of it.
+    terminal.wait_until("the tool's own tab", |screen| {
+        a_line(screen, &["timezone", "UTC"]) && !a_line(screen, &["user ───"])
+    });
+    steps.push(Step::of(
+        &mut terminal,
+        "Look at a call",
+        "F4 is the trace at full size; `/` finds the call of the tool: what it was called with, \
+         and what the server answered.",
+    ));
     // The steps, as the notebook tells them.
     terminal.send(keys::F4).send(keys::F8);
     terminal
         .wait_for("step 1")
         .wait_for("get_current_time(timezone=\"UTC\")");
+    capture_section("agent", &steps);
 }
 
 /// The number that follows `label` on the screen.

@@ -1,6 +1,48 @@
 //! Generated sections of README.md: checked, or written anew under `UPDATE=1`.
 
+use std::fmt::Write as _;
+
 use super::project;
+use super::terminal::Terminal;
+
+/// A step of a tour: what to say about it and the screen it led to.
+pub struct Step {
+    title: &'static str,
+    text: String,
+    screen: String,
+}
+
+impl Step {
+    /// What is on this terminal's screen now.
+    pub fn of(terminal: &mut Terminal, title: &'static str, text: &str) -> Self {
+        Self {
+            title,
+            text: text.to_owned(),
+            screen: terminal.settle().screen(),
+        }
+    }
+}
+
+/// Puts captured screens into a section under `UPDATE=1`. They hold times and ids, so
+/// they are not compared.
+pub fn capture_section(name: &str, steps: &[Step]) {
+    if std::env::var_os("UPDATE").is_none() {
+        return;
+    }
+    let mut text = String::new();
+    for (number, step) in steps.iter().enumerate() {
+        let Step {
+            title,
+            text: about,
+            screen,
+        } = step;
+        let screen: Vec<&str> = screen.lines().map(str::trim_end).collect();
+        let number = number + 1;
+        let _ = writeln!(text, "**{number}. {title}.** {about}\n\n```text");
+        let _ = writeln!(text, "{}\n```\n", screen.join("\n").trim_end());
+    }
+    check_section(name, &text);
+}
 
 /// Requires the text between `<!-- name:begin -->` and `<!-- name:end -->` to be
 /// `expected`; with `UPDATE=1` in the environment writes it there instead.

@@ -6,16 +6,19 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{StreamExt as _, stream};
 use http_body_util::{BodyExt, StreamBody, combinators::BoxBody};
 use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 
 /// How long a test waits for something that must come.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The header of server-sent events.
+const EVENTS: (&str, &str) = ("content-type", "text/event-stream");
 
 /// A request as it arrived.
 #[derive(Debug, Clone)]
@@ -43,6 +46,8 @@ pub enum Scripted {
     Whole(u16, Vec<(&'static str, &'static str)>, String),
     /// Answers with server-sent events, one piece after the other.
     Pieces(Vec<String>),
+    /// The same, each piece when the test gives a permit for it.
+    Stepped(Vec<String>, Arc<Semaphore>),
     /// Sends this much and breaks the connection.
     Broken(String),
     /// Does this once it is let to.
@@ -61,6 +66,20 @@ impl Scripted {
             "usage": {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110},
         });
         Self::Whole(200, Vec::new(), body.to_string())
+    }
+
+    /// The pieces of a stream that says these texts, one after the other.
+    pub fn pieces(texts: &[&str]) -> Vec<String> {
+        let line = |value: Value| format!("data: {value}\n\n");
+        let piece = |text: &&str| {
+            line(json!({"id": "c", "choices": [{"index": 0, "delta": {"content": text}}]}))
+        };
+        let mut pieces: Vec<String> = texts.iter().map(piece).collect();
+        pieces.push(line(json!({
+            "choices": [], "usage": {"prompt_tokens": 4, "completion_tokens": 2}
+        })));
+        pieces.push("data: [DONE]\n\n".to_owned());
+        pieces
     }
 
     /// An error in OpenAI's shape.
@@ -245,6 +264,7 @@ async fn serve(
     };
     shared.arrived.send_modify(|n| *n += 1);
     let answer = hyper::Response::builder();
+    let mut steps = None;
     let mut scripted = (shared.script)(number, &received);
     while let Scripted::Held(mut until, then) = scripted {
         // Nobody left to let it: the test is over.
@@ -253,12 +273,11 @@ async fn serve(
     }
     let (status, headers, pieces, broken) = match scripted {
         Scripted::Whole(status, headers, body) => (status, headers, vec![body], false),
-        Scripted::Pieces(pieces) => (
-            200,
-            vec![("content-type", "text/event-stream")],
-            pieces,
-            false,
-        ),
+        Scripted::Pieces(pieces) => (200, vec![EVENTS], pieces, false),
+        Scripted::Stepped(pieces, permits) => {
+            steps = Some(permits);
+            (200, vec![EVENTS], pieces, false)
+        }
         Scripted::Broken(body) => (200, Vec::new(), vec![body], true),
         Scripted::Hang | Scripted::Held(..) => std::future::pending().await,
     };
@@ -274,7 +293,16 @@ async fn serve(
     if broken {
         frames.push(Err(std::io::Error::other("scripted break")));
     }
+    let frames = stream::iter(frames).then(move |frame| {
+        let steps = steps.clone();
+        async move {
+            if let Some(steps) = steps {
+                steps.acquire().await.unwrap().forget();
+            }
+            frame
+        }
+    });
     Ok(answer
-        .body(BodyExt::boxed(StreamBody::new(stream::iter(frames))))
+        .body(BodyExt::boxed(StreamBody::new(frames)))
         .unwrap())
 }

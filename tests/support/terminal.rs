@@ -181,6 +181,17 @@ impl Terminal {
         self
     }
 
+    /// Takes what the program is just writing, so that no frame is cut in two.
+    pub fn settle(&mut self) -> &mut Self {
+        for _ in 0..20 {
+            match self.output_rx.recv_timeout(Duration::from_millis(100)) {
+                Ok(bytes) => self.take(&bytes),
+                Err(_) => break,
+            }
+        }
+        self
+    }
+
     /// Waits for the program's end and takes what it still wrote.
     #[track_caller]
     pub fn wait_exit(&mut self) -> ExitStatus {

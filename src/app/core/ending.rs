@@ -23,7 +23,7 @@ impl Core {
             self.carry_out(effect);
         }
         while self.state.busy() && !self.state.stopping {
-            if self.state.input.is_some() {
+            if self.state.input.is_some() && !self.state.approvals.somebody() {
                 // Nobody can answer any more: `input()` is at the end of its file.
                 let (reply, _) = oneshot::channel();
                 self.dispatch(Message::Submitted(Submission {

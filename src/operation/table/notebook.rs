@@ -73,11 +73,10 @@ pub(super) const ROWS: &[Operation] = &[
     core(
         "reply_input",
         "Answers a running cell's `input()`.",
-        &[need(
-            "text",
-            Kind::MaybeText,
-            "The line; null is end of file.",
-        )],
+        &[
+            need("text", Kind::MaybeText, "The line; null is end of file."),
+            may("id", Kind::Count, "Number of the question."),
+        ],
         &[],
     ),
     side(

@@ -69,6 +69,17 @@ impl Filter {
 
     /// Places of the spans that have all the words.
     pub(super) fn fitting(&self, run: &Run) -> HashSet<usize> {
+        self.among(run, told)
+    }
+
+    /// Places of those that have them in their kind and name: they are meant first.
+    pub(super) fn named(&self, run: &Run) -> HashSet<usize> {
+        self.among(run, |span| {
+            format!("{} {}", span.kind, span.name).to_lowercase()
+        })
+    }
+
+    fn among(&self, run: &Run, told: impl Fn(&Span) -> String) -> HashSet<usize> {
         let wanted = self.field.text().to_lowercase();
         let words: Vec<&str> = wanted.split_whitespace().collect();
         let spans = run.spans.iter().enumerate();

@@ -191,7 +191,13 @@ impl Tree {
             }
         }
         if filtered {
-            let fits = |at: &usize| !self.filter.is_on() || self.fitting.contains(at);
+            let named = self.filter.named(run);
+            let meant = if named.is_empty() {
+                &self.fitting
+            } else {
+                &named
+            };
+            let fits = |at: &usize| !self.filter.is_on() || meant.contains(at);
             let same = self
                 .order
                 .iter()
