@@ -1,5 +1,6 @@
 //! The screen drawn from hand-made sessions, and driven by keys.
 
+mod asked;
 mod build;
 mod health;
 mod modules;

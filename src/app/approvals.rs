@@ -67,6 +67,17 @@ impl Decided {
     }
 }
 
+impl Waiting {
+    /// A call that waits in another process.
+    pub fn elsewhere(id: u64, wanted: ApprovalRequest) -> Self {
+        Self {
+            id,
+            wanted,
+            reply: None,
+        }
+    }
+}
+
 impl Approvals {
     /// The call that has waited longest.
     pub fn first(&self) -> Option<&Waiting> {
@@ -178,12 +189,9 @@ impl Asked {
 
     /// Puts it into the state of a process that follows.
     pub(super) fn take_over(self, state: &mut State) {
-        let waiting = |(id, wanted)| Waiting {
-            id,
-            wanted,
-            reply: None,
-        };
-        state.approvals.waiting = self.approvals.into_iter().map(waiting).collect();
+        let waiting = self.approvals.into_iter();
+        let waiting = waiting.map(|(id, wanted)| Waiting::elsewhere(id, wanted));
+        state.approvals.waiting = waiting.collect();
         state.approvals.decided = self.decided;
         state.input = self.input;
     }

@@ -27,7 +27,13 @@ pub(super) fn effects(
     let mut effects = Vec::new();
     let mut append = |body: EventBody| effects.push(Effect::Append(scope, Box::new(body)));
 
-    let mut result = result;
+    let mut result = result.map_err(|error| {
+        let stopped = error.class == ErrorClass::Interrupted && error.recovery.hint.is_empty();
+        if stopped && pending.operation.name == "run_batch" {
+            return error.hint("rows that are done are kept: the same batch goes on from there");
+        }
+        error
+    });
     let mut audited = None;
     if let Ok(answer) = &mut result {
         for body in made(state, &pending, answer) {

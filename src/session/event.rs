@@ -449,7 +449,7 @@ pub enum Progress {
         failed: u64,
         /// Rows there are.
         total: u64,
-        /// Rows done a second since this start.
+        /// Rows done a second, of late.
         #[serde(deserialize_with = "number")]
         per_second: f64,
         /// Seconds until all are done, if it goes on like this.

@@ -20,17 +20,24 @@ pub(super) struct Approve {
     id: u64,
     tool: String,
     run: Option<u64>,
+    /// Who calls it.
+    caller: String,
     arguments: String,
     from: usize,
 }
 
 impl Approve {
-    pub(super) fn new(waiting: &Waiting) -> Self {
+    pub(super) fn new(waiting: &Waiting, state: &State) -> Self {
         let wanted = &waiting.wanted;
+        let run = wanted.run.and_then(|run| state.session.runs.get(&run));
+        let caller = run.map_or_else(String::new, |run| {
+            format!("run {} · {}", run.id.0, run.title)
+        });
         Self {
             id: waiting.id,
             tool: wanted.tool.clone(),
             run: wanted.run.map(|run| run.0),
+            caller,
             arguments: serde_json::to_string_pretty(&wanted.arguments).unwrap_or_default(),
             from: 0,
         }
@@ -75,7 +82,7 @@ impl Approve {
         Outcome::Close
     }
 
-    pub(super) fn draw(&self, screen: Rect, look: Look<'_>, buffer: &mut Buffer) {
+    pub(super) fn draw(&self, screen: Rect, state: &State, look: Look<'_>, buffer: &mut Buffer) {
         let width = screen.width.min(76);
         let columns = usize::from(width).saturating_sub(4).max(1);
         let shown: String = self
@@ -85,13 +92,23 @@ impl Approve {
             .collect::<Vec<_>>()
             .join("\n");
         let body = text::plain(&shown, look.style(Role::Popup), columns);
-        let height = (body.len() as u16 + 6).min(screen.height);
+        let height = (body.len() as u16 + 8).min(screen.height);
         let area = look::centred(screen, width, height);
         let title = format!("Allow {}?", text::fit(&self.tool, columns / 2));
         let inner = look.popup(&title, area, buffer);
-        let room = usize::from(inner.height).saturating_sub(4);
+        let room = usize::from(inner.height).saturating_sub(6);
         let hidden = body.len().saturating_sub(room);
-        let mut lines: Vec<Line<'static>> = body.into_iter().take(room).collect();
+        let others = state.approvals.waiting.len().saturating_sub(1);
+        let others = match others {
+            0 => String::new(),
+            n => format!(" · {n} more wait"),
+        };
+        let caller = text::fit(&self.caller, columns.saturating_sub(others.len()));
+        let mut lines = vec![Line::from(vec![
+            look.span(caller, Role::Dim),
+            look.span(others, Role::Warn),
+        ])];
+        lines.extend(body.into_iter().take(room));
         lines.push(if hidden > 0 || self.from > 0 {
             look.span(format!(" {hidden} more lines below · ↑ ↓"), Role::Dim)
                 .into()
@@ -102,9 +119,10 @@ impl Approve {
             ("y", "allow this call"),
             ("a", "allow this tool for the rest of the run"),
             ("n", "refuse; the module sees that you did"),
+            ("Ctrl-C", "refuse, and stop the run"),
         ] {
             lines.push(Line::from(vec![
-                look.span(format!(" {key:<3} "), Role::Key),
+                look.span(format!(" {key:<7}"), Role::Key),
                 look.span(words.to_owned(), Role::Popup),
             ]));
         }

@@ -301,6 +301,7 @@ impl Explorer {
                 };
                 let (mark, role) = look::sign(run.status);
                 let note = match run.status {
+                    RunStatus::Running if run.paused => "paused".to_owned(),
                     RunStatus::Running => "running".to_owned(),
                     _ => run.duration_ms.map(text::duration).unwrap_or_default(),
                 };

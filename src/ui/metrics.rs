@@ -65,10 +65,10 @@ impl Metrics {
             .collect();
         look.lines(inner, &shown, buffer);
         let more = if self.last > 0 {
+            let (first, last) = (self.top + 1, (self.top + self.page).min(lines.len()));
             format!(
-                " {} of {} · Up Down scroll · Esc close",
-                self.top + 1,
-                self.last + 1
+                " lines {first}–{last} of {} · Up Down scroll · Esc close",
+                lines.len()
             )
         } else {
             " Esc close".to_owned()

@@ -242,7 +242,12 @@ fn draw_facts(
     };
     let mut first = Line::default();
     if let Some(best) = story.best() {
-        fact(&mut first, "best", format!("{best:.1}"), Role::ChartBest);
+        let word = if run.kind == RunKind::Evaluate {
+            "score"
+        } else {
+            "best"
+        };
+        fact(&mut first, word, format!("{best:.1}"), Role::ChartBest);
     }
     if let Some(gain) = story.gain() {
         let role = if gain > 0.0 { Role::Ok } else { Role::Dim };

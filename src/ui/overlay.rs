@@ -198,8 +198,8 @@ impl Overlay {
     }
 
     /// Whether a tool may be called.
-    pub(super) fn approve(waiting: &Waiting) -> Self {
-        Self::Approve(Approve::new(waiting))
+    pub(super) fn approve(waiting: &Waiting, state: &State) -> Self {
+        Self::Approve(Approve::new(waiting, state))
     }
 
     /// Asks what to do with what runs.
@@ -327,7 +327,7 @@ impl Overlay {
                 Some(prompt(row, &question, &answer.1, look, buffer))
             }
             Self::Approve(approve) => {
-                approve.draw(screen, look, buffer);
+                approve.draw(screen, state, look, buffer);
                 None
             }
             Self::Health(health) => {

@@ -275,44 +275,66 @@ pub(super) fn progress(
     } else {
         look.span(" ● ", Role::Running)
     };
-    let mut parts = vec![
-        mark,
-        look.span(text::fit(&run.title, (room / 3).min(40)), Role::Text),
-    ];
+    let title = look.span(text::fit(&run.title, (room / 3).min(40)), Role::Text);
+    // The most important first: what has no room is left out whole.
+    let mut parts = vec![vec![mark, title]];
+    let mut tell = |words: String, role: Role| parts.push(vec![look.span(words, role)]);
     let elapsed = now_ms.saturating_sub(run.started_ms);
     if now_ms > 0 && elapsed >= 0 {
-        parts.push(look.span(format!(" · {}", text::duration(elapsed as f64)), Role::Dim));
+        tell(format!(" · {}", text::duration(elapsed as f64)), Role::Dim);
     }
     if matches!(run.kind, RunKind::Evaluate | RunKind::Compile) {
         let story = Story::of(run);
         if !story.phase.is_empty() {
             let of = story.total.map(|it| format!("/{it}")).unwrap_or_default();
-            let words = format!(" · {} {}{of}", story.phase, story.scored);
-            parts.push(look.span(words, Role::Text));
+            tell(
+                format!(" · {} {}{of}", story.phase, story.scored),
+                Role::Text,
+            );
         }
         if let Some(best) = story.best() {
-            parts.push(look.span(format!(" · best {best:.1}"), Role::ChartBest));
+            tell(format!(" · best {best:.1}"), Role::ChartBest);
         }
         if let Some(mean) = story.mean() {
-            parts.push(look.span(format!(" · mean {mean:.1} "), Role::Number));
+            tell(format!(" · mean {mean:.1}"), Role::Number);
         }
-        if let Some(curve) = story.curves.values().next_back().filter(|_| room > 100) {
-            parts.push(look.span(spark(curve, 16), Role::Chart));
+        if let Some(left) = story.left_ms(run, elapsed as f64).filter(|_| !run.paused) {
+            tell(format!(" · about {} left", text::about(left)), Role::Number);
         }
-        if let Some(left) = story.left_ms(run, elapsed as f64).filter(|_| room > 90) {
-            let words = format!(" · about {} left", text::duration(left));
-            parts.push(look.span(words, Role::Number));
+        if let Some(curve) = story.curves.values().next_back() {
+            tell(format!(" {}", spark(curve, 16)), Role::Chart);
         }
     }
-    parts.extend(rows(run, room, look));
+    if let Some(Progress::Rows {
+        done,
+        failed,
+        total,
+        per_second,
+        left_s,
+    }) = run.progress.last()
+    {
+        tell(format!(" · {done}/{total} rows"), Role::Text);
+        if *failed > 0 {
+            tell(format!(" · {failed} failed"), Role::Error);
+        }
+        // While it stands still neither says anything.
+        if let Some(left) = left_s.filter(|_| !run.paused) {
+            let left = text::about(left * 1e3);
+            tell(format!(" · about {left} left"), Role::Number);
+        }
+        if *per_second > 0.0 && !run.paused {
+            tell(format!(" · {per_second:.1} a second"), Role::Dim);
+        }
+    }
     let totals = &run.totals;
-    if totals.calls + totals.hits > 0 && room > 60 {
+    if totals.calls + totals.hits > 0 {
         let calls = text::many(totals.calls + totals.hits, "call");
-        parts.push(look.span(format!(" · {calls} · "), Role::Dim));
-        parts.push(look.span(text::cost(totals.cost, totals.unpriced), Role::Cost));
+        tell(format!(" · {calls}"), Role::Dim);
+        let cost = text::cost(totals.cost, totals.unpriced);
+        tell(format!(" · {cost}"), Role::Cost);
     }
     if others > 0 {
-        parts.push(look.span(format!(" · and {others} more"), Role::Dim));
+        tell(format!(" · and {others} more"), Role::Dim);
     }
     // The key that stops it is never cut off.
     let mut stop = Line::from(vec![
@@ -325,36 +347,14 @@ pub(super) fn progress(
         stop.spans.splice(0..0, pause);
     }
     let room = area.width.saturating_sub(stop.width() as u16);
-    let line = Line::from(parts);
+    let wide = |parts: &[Vec<Span<'_>>]| parts.iter().flatten().map(Span::width).sum::<usize>();
+    while parts.len() > 1 && wide(&parts) > usize::from(room) {
+        parts.pop();
+    }
+    let line = Line::from(parts.concat());
     buffer.set_line(area.x, area.y, &line, room);
     let at = area.x + room.min(line.width() as u16);
     buffer.set_line(at, area.y, &stop, area.right().saturating_sub(at));
-}
-
-/// How far a batch is.
-fn rows(run: &Run, room: usize, look: Look<'_>) -> Vec<Span<'static>> {
-    let Some(Progress::Rows {
-        done,
-        failed,
-        total,
-        per_second,
-        left_s,
-    }) = run.progress.last()
-    else {
-        return Vec::new();
-    };
-    let mut parts = vec![look.span(format!(" · {done}/{total} rows"), Role::Text)];
-    if *failed > 0 {
-        parts.push(look.span(format!(" · {failed} failed"), Role::Error));
-    }
-    if room > 100 && *per_second > 0.0 {
-        parts.push(look.span(format!(" · {per_second:.1} a second"), Role::Dim));
-    }
-    if let Some(left) = left_s.filter(|_| room > 60) {
-        let words = format!(" · about {} left", text::duration(left * 1e3));
-        parts.push(look.span(words, Role::Number));
-    }
-    parts
 }
 
 /// Values as small bars, averaged to `columns`.

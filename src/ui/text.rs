@@ -175,6 +175,15 @@ pub(crate) fn duration(ms: f64) -> String {
     }
 }
 
+/// A guess of a duration: `43 s`, `2:05 min`.
+pub(crate) fn about(ms: f64) -> String {
+    if ms < 100_000.0 {
+        format!("{:.0} s", (ms / 1000.0).max(1.0))
+    } else {
+        duration(ms)
+    }
+}
+
 /// `950`, `3.4k`, `1.2M`.
 pub(crate) fn count(n: u64) -> String {
     match n {

@@ -2,6 +2,7 @@
 
 import json
 import os
+import types
 
 import pytest
 
@@ -206,3 +207,28 @@ def test_rate_is_kept(batch, native, monkeypatch):
     )
     assert batch(questions(6), rate=1200)[0]["result"]["rows"] == 6
     assert starts[-1] - starts[1] >= 4 * 60 / 1200 - work._LOOK_S
+
+
+def test_what_stood_still_long_ago_slows_nothing_down(monkeypatch):
+    """R132: after a pause the rate is again that of the rows."""
+    from dspex_worker.batch import work
+
+    now = 100.0
+    told = []
+    monkeypatch.setattr(work.time, "monotonic", lambda: now)
+    monkeypatch.setattr(work.link, "progress", lambda run, kind, **told_now: told.append(told_now))
+    ledger = types.SimpleNamespace(done=0, failed=0)
+    plan = work.Plan(None, None, [], 1, 0.0, None, 7, 1000)
+    rows = work.Work(plan, ledger)
+    for _ in range(50):
+        now += 0.5
+        ledger.done += 2
+        rows._tell()
+    assert told[-1]["per_second"] == 4.0
+    now += 3600.0
+    for _ in range(50):
+        now += 0.5
+        ledger.done += 2
+        rows._tell()
+    assert told[-1]["per_second"] == 4.0
+    assert told[-1]["left_s"] == 200.0

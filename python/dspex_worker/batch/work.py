@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import contextvars
 import queue
 import time
@@ -18,6 +19,8 @@ from .rows import Row
 
 _TELL_S = 0.25
 _LOOK_S = 0.2
+# Advances the rate is taken from.
+_LATELY = 40
 _SHOWN_ERRORS = 5
 
 
@@ -43,9 +46,9 @@ class Work:
         self._ready: queue.SimpleQueue[tuple[Row, Future[Any]]] = queue.SimpleQueue()
         self._running = 0
         self._next_start = 0.0
-        self._began = time.monotonic()
         self._told = 0.0
-        self._done_before = ledger.done
+        # When how many were done, of late: what stood still long ago slows nothing down.
+        self._lately = collections.deque([(time.monotonic(), ledger.done)], maxlen=_LATELY)
         self._stop: BaseException | None = None
         self._failed_now = 0
         self.first_errors: list[dict[str, Any]] = []
@@ -155,8 +158,10 @@ class Work:
             return
         self._told = now
         done = self._ledger.done
-        passed = now - self._began
-        speed = (done - self._done_before) / passed if passed > 0 else 0.0
+        if done != self._lately[-1][1]:
+            self._lately.append((now, done))
+        since, before = self._lately[0]
+        speed = (done - before) / (now - since) if now > since else 0.0
         left = (self._plan.total - done) / speed if speed > 0 else None
         link.progress(
             self._plan.run,

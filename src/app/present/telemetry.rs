@@ -37,7 +37,7 @@ pub fn metrics(result: &Value, columns: usize) -> Vec<String> {
             .then_with(|| text(one, "kind").cmp(text(other, "kind")))
             .then_with(|| count(other, "count").cmp(&count(one, "count")))
     });
-    let mut lines = vec![totals(result)];
+    let mut lines = totals(result, columns);
     let mut last = "";
     for row in rows {
         let kind = text(row, "kind");
@@ -90,20 +90,33 @@ pub fn metrics(result: &Value, columns: usize) -> Vec<String> {
     lines
 }
 
-/// All calls in a line.
-fn totals(result: &Value) -> String {
+/// All calls, in as few lines as there are columns for.
+fn totals(result: &Value, columns: usize) -> Vec<String> {
     let empty = Value::Null;
     let totals = result.get("totals").unwrap_or(&empty);
-    let of = |key: &str| count(totals, key);
-    format!(
-        "{} LM calls · {} from the record · {} failed · {} tokens in, {} out · {}",
-        compact(of("calls")),
-        compact(of("hits")),
-        compact(of("failures")),
-        compact(of("input_tokens")),
-        compact(of("output_tokens")),
+    let of = |key: &str| compact(count(totals, key));
+    let parts = [
+        format!("{} LM calls", of("calls")),
         dollars(totals),
-    )
+        format!("{} from the record", of("hits")),
+        format!("{} failed", of("failures")),
+        format!(
+            "{} tokens in, {} out",
+            of("input_tokens"),
+            of("output_tokens")
+        ),
+    ];
+    let mut lines: Vec<String> = Vec::new();
+    for part in parts {
+        match lines.last_mut() {
+            Some(line) if line.width() + 3 + part.width() <= columns => {
+                line.push_str(" · ");
+                line.push_str(&part);
+            }
+            _ => lines.push(part),
+        }
+    }
+    lines
 }
 
 /// A name and its numbers, each at the right of its column.
@@ -255,8 +268,8 @@ mod tests {
         let all = metrics(&result, 74).join("\n");
         let words = all.split_whitespace().collect::<Vec<_>>().join(" ");
         for part in [
-            "40 LM calls · 10 from the record",
-            "· ?",
+            "40 LM calls · ?",
+            "· 10 from the record",
             "Predict 200 0.5 % 7.2 ms 129 ms 15 26.0k $0.0030",
             "33 % 7.2 ms 129 ms 15 26.0k $0.00+?",
             "ticket -> ca… 985a82b 1 2 84.0 – 6.5 $1.50",

@@ -23,6 +23,7 @@ impl Modules {
         let [left, right] =
             Layout::horizontal([Constraint::Length(27), Constraint::Min(20)]).areas(area);
         let inner = look.pane("Modules", left, buffer);
+        let inner = legend(&choices, inner, look, buffer);
         for (y, at) in self
             .selection
             .visible(choices.len(), inner.height.into())
@@ -31,13 +32,7 @@ impl Modules {
             let Some(choice) = choices.get(at) else {
                 continue;
             };
-            let (mark, mark_role) = match choice.status.as_str() {
-                "ok" => ("·", Role::Dim),
-                "yours" => ("◆", Role::Ok),
-                "experimental" => ("~", Role::Warn),
-                "deprecated" => ("!", Role::Warn),
-                _ => ("✗", Role::Error),
-            };
+            let (mark, mark_role, _) = sign(&choice.status);
             let role = if choice.usable { Role::Text } else { Role::Dim };
             let name = text::fit(&choice.name, usize::from(inner.width).saturating_sub(3));
             let line = Line::from(vec![
@@ -56,6 +51,49 @@ impl Modules {
             look.lines(inner, &lines, buffer);
         }
         self.form().and_then(|form| form.draw(area, look, buffer))
+    }
+}
+
+/// How a module stands: a mark, and what the mark says.
+fn sign(status: &str) -> (&'static str, Role, &'static str) {
+    match status {
+        "ok" => ("·", Role::Dim, ""),
+        "yours" => ("◆", Role::Ok, "registered here"),
+        "experimental" => ("~", Role::Warn, "experimental"),
+        "deprecated" => ("!", Role::Warn, "leaves DSPy soon"),
+        _ => ("✗", Role::Error, "not in this DSPy"),
+    }
+}
+
+/// Says below the list what its marks mean, where there is room; answers the list's part.
+fn legend(choices: &[Choice], area: Rect, look: Look<'_>, buffer: &mut Buffer) -> Rect {
+    let mut signs: Vec<_> = choices.iter().map(|it| sign(&it.status)).collect();
+    signs.retain(|(_, _, words)| !words.is_empty());
+    let mut seen = Vec::new();
+    for sign in signs {
+        if !seen.contains(&sign) {
+            seen.push(sign);
+        }
+    }
+    let rows = seen.len() as u16 + 1;
+    if usize::from(area.height) < choices.len() + usize::from(rows) {
+        return area;
+    }
+    let lines = seen.into_iter().map(|(mark, role, words)| {
+        Line::from(vec![
+            look.span(format!(" {mark} "), role),
+            look.span(words.to_owned(), Role::Dim),
+        ])
+    });
+    let below = Rect {
+        y: area.bottom() + 1 - rows,
+        height: rows - 1,
+        ..area
+    };
+    look.lines(below, &lines.collect::<Vec<_>>(), buffer);
+    Rect {
+        height: area.height - rows,
+        ..area
     }
 }
 

@@ -302,7 +302,8 @@ pub(crate) fn error(
             room,
         ));
     }
-    if !error.traceback.is_empty() {
+    // Where a run was when a person cancelled it tells nothing.
+    if !error.traceback.is_empty() && error.kind != "RunCancelled" {
         let whole = error.traceback.join("\n");
         let n = whole.lines().count();
         if unfolded {

@@ -118,7 +118,7 @@ impl Screen {
             Some(input) => Some(Overlay::answer(input.clone())),
             None => waiting
                 .find(|it| self.answered.approval < Some(it.id))
-                .map(Overlay::approve),
+                .map(|it| Overlay::approve(it, state)),
         };
         match (asked, &self.overlay) {
             (None, Some(Overlay::Health(_))) => {}

@@ -36,7 +36,13 @@ pub(super) fn title(run: &Run) -> String {
         Some(ms) => {
             let _ = write!(title, " · {}", text::duration(ms));
         }
-        None if run.status == RunStatus::Running => title.push_str(" · running"),
+        None if run.status == RunStatus::Running => {
+            title.push_str(if run.paused {
+                " · paused"
+            } else {
+                " · running"
+            });
+        }
         None => {}
     }
     if run.left > 0 && !run.spans.is_empty() {
