@@ -101,14 +101,18 @@ impl Approve {
         let others = state.approvals.waiting.len().saturating_sub(1);
         let others = match others {
             0 => String::new(),
+            1 => " · 1 more waits".to_owned(),
             n => format!(" · {n} more wait"),
         };
         let caller = text::fit(&self.caller, columns.saturating_sub(others.len()));
         let mut lines = vec![Line::from(vec![
-            look.span(caller, Role::Dim),
+            look.span(format!(" {caller}"), Role::Dim),
             look.span(others, Role::Warn),
         ])];
-        lines.extend(body.into_iter().take(room));
+        lines.extend(body.into_iter().take(room).map(|mut line| {
+            line.spans.insert(0, look.span(" ".to_owned(), Role::Popup));
+            line
+        }));
         lines.push(if hidden > 0 || self.from > 0 {
             look.span(format!(" {hidden} more lines below · ↑ ↓"), Role::Dim)
                 .into()
@@ -123,7 +127,7 @@ impl Approve {
         ] {
             lines.push(Line::from(vec![
                 look.span(format!(" {key:<7}"), Role::Key),
-                look.span(words.to_owned(), Role::Popup),
+                look.span(text::fit(words, columns.saturating_sub(8)), Role::Popup),
             ]));
         }
         look.lines(inner, &lines, buffer);

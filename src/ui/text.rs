@@ -110,6 +110,46 @@ pub(crate) fn plain(text: &str, style: Style, columns: usize) -> Vec<Line<'stati
     wrap(lines, columns)
 }
 
+/// Text laid out in columns by ourselves: what does not fit goes on below its own column.
+pub(crate) fn hanging(text: &str, style: Style, columns: usize) -> Vec<Line<'static>> {
+    let text = sanitize::clean(text);
+    let mut out = Vec::new();
+    for line in text.lines().map(expand_tabs) {
+        if line.width() <= columns {
+            out.push(Line::styled(line, style));
+            continue;
+        }
+        let hang = " ".repeat(second_column(&line).min(columns / 2));
+        let mut wrapped = wrap(vec![Line::styled(line, style)], columns).into_iter();
+        out.extend(wrapped.next());
+        let rest: String = wrapped
+            .flat_map(|line| line.spans)
+            .map(|span| span.content)
+            .collect();
+        let rest = Line::styled(rest, style);
+        out.extend(
+            wrap(vec![rest], columns - hang.len())
+                .into_iter()
+                .map(|mut line| {
+                    line.spans.insert(0, Span::styled(hang.clone(), style));
+                    line
+                }),
+        );
+    }
+    out
+}
+
+/// Where the second column of a line begins; where its text begins if it has but one.
+fn second_column(line: &str) -> usize {
+    let text = line.trim_start();
+    let indent = line.width() - text.width();
+    let Some(gap) = text.find("  ") else {
+        return indent;
+    };
+    let after = text.get(gap..).unwrap_or_default().trim_start();
+    line.width() - after.width()
+}
+
 /// Text that may carry colour sequences, as wrapped lines. Without colour only
 /// the text is kept.
 pub(crate) fn coloured(
@@ -293,6 +333,31 @@ mod tests {
         assert_eq!(
             (many(1, "call"), many(0, "call")),
             ("1 call".into(), "0 calls".into())
+        );
+    }
+
+    #[test]
+    fn columns_go_on_below_themselves() {
+        let shown = |text: &str| -> Vec<String> {
+            let lines = hanging(text, Style::default(), 20);
+            lines.iter().map(ToString::to_string).collect()
+        };
+        assert_eq!(
+            shown("  name   all that is said of it\n  a text that is long"),
+            [
+                "  name   all that is ",
+                "         said of it",
+                "  a text that is ",
+                "  long",
+            ]
+            .map(str::to_owned)
+        );
+        assert_eq!(shown("short").len(), 1);
+        // A column that begins far right leaves room for words.
+        assert!(
+            shown("0123456789012345  and more words")
+                .iter()
+                .all(|line| line.width() <= 20)
         );
     }
 

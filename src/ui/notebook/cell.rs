@@ -37,7 +37,16 @@ pub(crate) fn lines(
     let room = columns.saturating_sub(MARGIN).max(8);
     let mut out = source(cell, columns, room, theme);
     for output in &cell.outputs {
-        let body = self::output(output, room, theme, unfolded);
+        let body = match output {
+            // What a command says is laid out in columns.
+            Output::Result { data } if cell.kind == CellKind::Command && said(data) => {
+                let text = data.get("text/plain").map(text::value).unwrap_or_default();
+                long(&text, room, unfolded, theme, |part| {
+                    text::hanging(part, theme.style(Role::Text), room)
+                })
+            }
+            output => self::output(output, room, theme, unfolded),
+        };
         out.extend(body.into_iter().map(|mut line| {
             line.spans.insert(0, Span::raw(" ".repeat(MARGIN)));
             line
@@ -184,6 +193,11 @@ fn long(
     lines
 }
 
+/// Whether it is words only.
+fn said(data: &Map<String, Value>) -> bool {
+    data.keys().all(|kind| kind == "text/plain")
+}
+
 fn bundle(
     data: &Map<String, Value>,
     room: usize,
@@ -308,7 +322,7 @@ pub(crate) fn error(
         let n = whole.lines().count();
         if unfolded {
             out.push(Line::styled(
-                format!("▾ traceback · {n} lines"),
+                format!("▾ traceback · {}", text::many(n as u64, "line")),
                 theme.style(Role::Dim),
             ));
             out.extend(text::coloured(
@@ -319,7 +333,10 @@ pub(crate) fn error(
             ));
         } else {
             out.extend(text::plain(
-                &format!("▸ traceback · {n} lines · `o` unfolds"),
+                &format!(
+                    "▸ traceback · {} · `o` unfolds",
+                    text::many(n as u64, "line")
+                ),
                 theme.style(Role::Dim),
                 room,
             ));
