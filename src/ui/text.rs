@@ -345,8 +345,9 @@ mod tests {
         assert_eq!(
             shown("  name   all that is said of it\n  a text that is long"),
             [
-                "  name   all that is ",
-                "         said of it",
+                "  name   all that ",
+                "         is said of ",
+                "         it",
                 "  a text that is ",
                 "  long",
             ]
