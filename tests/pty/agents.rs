@@ -51,8 +51,7 @@ fn an_agent_on_an_mcp_server_is_watched() {
     steps.push(Step::of(
         &mut terminal,
         "Look at a call",
-        "F4 is the trace at full size; `/` finds the call of the tool: what it was called with, \
-         and what the server answered.",
+        "F4 is the trace at full size, with the exact messages of each call; `/` filters its calls.",
     ));
     // The steps, as the notebook tells them.
     terminal.send(keys::F4).send(keys::F8);
