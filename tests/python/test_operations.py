@@ -187,3 +187,13 @@ def test_unknown_optimizer(call):
 
 def test_lm_is_tested(call):
     assert call("test_lm", {})["result"]["ok"]
+
+
+@pytest.mark.parametrize("module", ["MultiChainComparison", "majority", "BestOfN"])
+def test_modules_of_modules_stand_in_the_trace_by_their_names(call, native, module):
+    """R33, R73: not by the names of the classes that make them from JSON."""
+    asked = {"module": module, "signature": QA, "inputs": {"question": "?"}}
+    assert call("execute_module", asked)["result"]["answer"] == "paris"
+    started = [span for span in native.spans if span[0] == "start" and span[4] == "module"]
+    assert started[0][5] == module
+    assert {span[5] for span in started} <= {module, "ChainOfThought", "Predict"}

@@ -7,6 +7,10 @@ use serde_json::{Map, Value};
 
 use super::value::untagged;
 
+/// The narrowest column that is still read, and what stands between two.
+const NARROWEST: usize = 12;
+const BETWEEN: usize = 3;
+
 /// One row: a label, and text of one line or several.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
@@ -76,16 +80,25 @@ pub fn plain(fields: &Map<String, Value>, width: usize) -> String {
     lines.join("\n")
 }
 
-/// Chains as columns under their numbers: each line at most `width` wide.
+/// Chains as columns under their numbers, in several rows of columns where they do not all
+/// fit beside each other: each line at most `width` wide.
 pub fn side_by_side(chains: &[Vec<Row>], width: usize) -> Vec<String> {
+    let fit = ((width + BETWEEN) / (NARROWEST + BETWEEN)).clamp(1, chains.len().max(1));
+    let column = (width.saturating_sub((fit - 1) * BETWEEN) / fit).max(1);
+    let groups = chains.chunks(fit).enumerate();
+    groups
+        .flat_map(|(group, chains)| columns(chains, group * fit, column))
+        .collect()
+}
+
+/// Chains beside each other; `first` is the place of the first among all.
+fn columns(chains: &[Vec<Row>], first: usize, column: usize) -> Vec<String> {
     use unicode_width::UnicodeWidthStr as _;
-    let count = chains.len().max(1);
-    let column = (width.saturating_sub((count - 1) * 3) / count).max(12);
     let columns: Vec<Vec<String>> = chains
         .iter()
         .enumerate()
         .map(|(idx, rows)| {
-            let mut lines = vec![format!("chain {}", idx + 1)];
+            let mut lines = vec![format!("chain {}", first + idx + 1)];
             for row in rows {
                 lines.extend(wrapped(&format!("{}: {}", row.label, row.text), column));
             }
@@ -438,6 +451,30 @@ mod tests {
         let line = text.lines().find(|line| line.contains("chain 1")).unwrap();
         assert!(line.contains("chain 2"), "{text}");
         assert!(text.contains("reasoning: one  │ reasoning: two"), "{text}");
+    }
+
+    /// R33: what does not fit beside the others stands below them, and no line is too wide.
+    #[test]
+    fn chains_that_do_not_fit_stand_below() {
+        let chain = |answer: &str| json!({"reasoning": "some words to read", "answer": answer});
+        let fields = json!({"attempts": [chain("84"), chain("85"), chain("86")]});
+        let lines = |width: usize| -> Vec<String> {
+            let text = plain(fields.as_object().unwrap(), width);
+            text.lines().map(str::to_owned).collect()
+        };
+        for width in [1, 11, 12, 26, 27, 37, 41, 42, 100] {
+            for line in lines(width) {
+                assert!(line.chars().count() <= width.max(7), "{width}: {line}");
+            }
+        }
+        let heads = |width: usize| -> Vec<usize> {
+            let lines = lines(width);
+            let heads = lines.iter().filter(|line| line.starts_with("chain "));
+            heads.map(|line| line.matches("chain ").count()).collect()
+        };
+        assert_eq!(heads(20), [1, 1, 1]);
+        assert_eq!(heads(37), [2, 1]);
+        assert_eq!(heads(42), [3]);
     }
 
     /// Text of LMs may hold anything: no width and no value panics.
