@@ -17,6 +17,8 @@ use crate::ui::{code, markdown, messages, text};
 const FOLDED: usize = 40;
 /// Lines made of one output at most, unfolded; the session keeps all of it.
 const UNFOLDED: usize = 5_000;
+/// Outputs of one cell shown before the earlier ones are folded.
+const OUTPUTS: usize = 50;
 /// Lines shown of one step of a module before it is folded.
 const STEP: usize = 8;
 /// Lines shown of an answer that is coming.
@@ -36,7 +38,22 @@ pub(crate) fn lines(
 ) -> Vec<Line<'static>> {
     let room = columns.saturating_sub(MARGIN).max(8);
     let mut out = source(cell, columns, room, theme);
-    for output in &cell.outputs {
+    // A cell that displays one thing after the other is laid out anew for each of them.
+    let earlier = match cell.outputs.len().checked_sub(OUTPUTS) {
+        Some(earlier) if earlier > 0 && !unfolded => earlier,
+        _ => 0,
+    };
+    if earlier > 0 {
+        let count = text::count(earlier as u64);
+        out.push(Line::styled(
+            format!(
+                "{}… {count} earlier outputs · `o` unfolds",
+                " ".repeat(MARGIN)
+            ),
+            theme.style(Role::Dim),
+        ));
+    }
+    for output in cell.outputs.iter().skip(earlier) {
         let body = match output {
             // What a command says is laid out in columns.
             Output::Result { data } if cell.kind == CellKind::Command && said(data) => {
@@ -211,7 +228,7 @@ fn bundle(
         };
         let view = prediction::view(fields);
         let view = if unfolded { view } else { view.folded(STEP) };
-        return framed("Prediction", &view, room, theme);
+        return framed("Prediction", &view, room, theme, unfolded);
     }
     if let Some(Value::String(markdown)) = data.get("text/markdown") {
         return markdown::lines(markdown, room, theme);
@@ -233,10 +250,16 @@ pub(crate) fn boxed(
     room: usize,
     theme: &Theme,
 ) -> Vec<Line<'static>> {
-    framed(title, &prediction::view(fields), room, theme)
+    framed(title, &prediction::view(fields), room, theme, true)
 }
 
-fn framed(title: &str, view: &View, room: usize, theme: &Theme) -> Vec<Line<'static>> {
+fn framed(
+    title: &str,
+    view: &View,
+    room: usize,
+    theme: &Theme,
+    unfolded: bool,
+) -> Vec<Line<'static>> {
     let border = theme.style(Role::Border);
     let labels = view.rows.iter().map(|row| text::width(&row.label));
     let names = labels.max().unwrap_or(0).min(room / 3);
@@ -267,7 +290,9 @@ fn framed(title: &str, view: &View, room: usize, theme: &Theme) -> Vec<Line<'sta
         out.push(Line::from(spans));
     };
     for row in &view.rows {
-        let mut lines = text::plain(&row.text, theme.style(Role::Text), inner);
+        let mut lines = long(&row.text, inner, unfolded, theme, |part| {
+            text::plain(part, theme.style(Role::Text), inner)
+        });
         if lines.is_empty() {
             lines.push(Line::default());
         }
@@ -343,4 +368,55 @@ pub(crate) fn error(
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::session::event::CellId;
+
+    fn shown(outputs: Vec<Value>, unfolded: bool) -> Vec<String> {
+        let output = |data: Value| match data {
+            Value::Object(data) => Output::Result { data },
+            other => panic!("{other} is no bundle"),
+        };
+        let cell = Cell {
+            id: CellId(1),
+            kind: CellKind::Python,
+            source: "x".to_owned(),
+            outputs: outputs.into_iter().map(output).collect(),
+            status: RunStatus::Running,
+            run: None,
+            duration_ms: None,
+            revision: 1,
+            clear_pending: false,
+        };
+        let lines = lines(&cell, 60, &Theme::dark(), unfolded);
+        lines.iter().map(ToString::to_string).collect()
+    }
+
+    /// R58: what a cell costs to draw does not grow with what it has displayed.
+    #[test]
+    fn the_earlier_of_many_outputs_are_folded() {
+        let outputs = |n: usize| (0..n).map(|i| json!({"text/plain": format!("out {i}")}));
+        let folded = shown(outputs(120).collect(), false);
+        assert!(folded[1].contains("… 70 earlier outputs · `o` unfolds"));
+        assert!(folded[2].ends_with("out 70"), "{}", folded[2]);
+        assert!(folded.last().unwrap().ends_with("out 119"));
+        assert_eq!(folded.len(), 2 + OUTPUTS);
+        assert_eq!(shown(outputs(120).collect(), true).len(), 1 + 120);
+        assert_eq!(shown(outputs(OUTPUTS).collect(), false).len(), 1 + OUTPUTS);
+    }
+
+    /// R58: a long field of a prediction is folded like any other text.
+    #[test]
+    fn a_long_field_is_folded() {
+        let data = json!({PREDICTION: {"text": "word ".repeat(20_000)}});
+        let folded = shown(vec![data.clone()], false);
+        assert!(folded.len() < FOLDED + 6, "{} lines", folded.len());
+        assert!(folded.iter().any(|line| line.contains("`o` unfolds")));
+        assert!(shown(vec![data], true).len() > 1_000);
+    }
 }
