@@ -27,6 +27,7 @@ pub mod cassette;
 pub mod demo;
 pub mod door;
 pub mod faults;
+mod heavy;
 pub mod keys;
 pub mod limits;
 pub mod listing;
@@ -381,7 +382,8 @@ impl Inner {
     /// Reads, looks up, sends and records one call.
     async fn answer(&self, request: LmRequest, sink: &mut Sink) -> Arc<Outcome> {
         let run = self.runs.enter(request.run);
-        let call = match Call::read(request) {
+        let read = heavy::on_body(request.body.len(), || Call::read(request));
+        let call = match read {
             Ok(call) => call,
             Err(sentence) => {
                 return Arc::new(Err(Failed::new(TransportFailure::Protocol, sentence)));
@@ -479,7 +481,10 @@ impl Inner {
 
     /// Records how a call ended; the answer may leave only after this.
     fn finish(&self, call: &Call, served: Served) -> (Arc<Outcome>, Option<Stored>) {
-        let exchange = record::exchange(call, &served, &self.journal, &self.vault);
+        let answered = served.outcome.as_ref().map_or(0, |reply| reply.body.len());
+        let exchange = heavy::on_body(call.body.len() + answered, || {
+            record::exchange(call, &served, &self.journal, &self.vault)
+        });
         // An injected fault must not be served again as if it were an answer.
         let stored = Stored::of(&exchange).filter(|_| exchange.source != AnswerSource::Fault);
         record::append(call, exchange, &self.journal);

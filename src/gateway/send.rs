@@ -16,7 +16,7 @@ use super::record::Served;
 use super::route::{Entry, Target};
 use super::sink::Sink;
 use super::upstream::Outgoing;
-use super::{Failed, Inner, Outcome, Reply, assemble, demo};
+use super::{Failed, Inner, Outcome, Reply, assemble, demo, heavy};
 use crate::protocol::message::TransportFailure;
 use crate::session::event::{AnswerSource, RunId};
 
@@ -158,7 +158,7 @@ impl Inner {
         if call.json.get("stream").and_then(Value::as_bool) != Some(true)
             && !call.url.path().ends_with(":streamGenerateContent")
         {
-            let response = demo::respond(&request);
+            let response = heavy::on_body(call.body.len(), || demo::respond(&request));
             if let Some(run) = self.watchers.wants(call) {
                 self.show_demo(call, run).await?;
             }
@@ -168,7 +168,7 @@ impl Inner {
                 body: response.body.into(),
             });
         }
-        let (status, headers, pieces) = demo::stream(&request);
+        let (status, headers, pieces) = heavy::on_body(call.body.len(), || demo::stream(&request));
         let mut body = Vec::new();
         for piece in pieces {
             body.extend_from_slice(&piece);
@@ -192,12 +192,13 @@ impl Inner {
         let Some((body, assembler)) = assemble::streamed(&plain) else {
             return Ok(());
         };
-        let (status, headers, pieces) = demo::stream(&demo::DemoRequest {
+        let request = demo::DemoRequest {
             url: call.url.as_str(),
             headers: &call.request.headers,
             body: &body,
             rollout_id: call.request.rollout_id,
-        });
+        };
+        let (status, headers, pieces) = heavy::on_body(call.body.len(), || demo::stream(&request));
         let span = call.request.span.clone();
         let mut sink = Sink::watched(assembler, self.watchers.sender(), run, span);
         for piece in pieces {

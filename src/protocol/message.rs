@@ -332,6 +332,19 @@ pub enum Body {
     BodyBase64(String),
 }
 
+impl Body {
+    /// Bytes on the wire.
+    pub fn len(&self) -> usize {
+        let (Self::Body(text) | Self::BodyBase64(text)) = self;
+        text.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
 /// A whole answer, or why there is none.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]

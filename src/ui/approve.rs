@@ -1,5 +1,7 @@
 //! The window that asks whether a tool may be called, with its exact arguments.
 
+use std::time::{Duration, Instant};
+
 use crossterm::event::{KeyCode, KeyEvent};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -14,6 +16,9 @@ use super::text;
 use crate::app::{State, Waiting};
 use crate::theme::Role;
 
+/// How long a person who was writing must have paused before a key answers.
+const PAUSE: Duration = Duration::from_secs(1);
+
 /// A call that waits, and how far its arguments are scrolled.
 #[derive(Debug)]
 pub(super) struct Approve {
@@ -24,6 +29,8 @@ pub(super) struct Approve {
     caller: String,
     arguments: String,
     from: usize,
+    /// Until then keys go where the person was writing when the window came up.
+    writing_until: Option<Instant>,
 }
 
 impl Approve {
@@ -40,7 +47,22 @@ impl Approve {
             caller,
             arguments: serde_json::to_string_pretty(&wanted.arguments).unwrap_or_default(),
             from: 0,
+            writing_until: None,
         }
+    }
+
+    /// It came up while a person was writing, who did not mean it.
+    pub(super) fn amid_writing(&mut self) {
+        self.writing_until = Some(Instant::now() + PAUSE);
+    }
+
+    /// Whether a key is still meant for what was being written.
+    pub(super) fn lets_through(&mut self, key: KeyEvent) -> bool {
+        let now = Instant::now();
+        let writes =
+            self.writing_until.is_some_and(|until| now < until) && name_of(key) != "Ctrl-C";
+        self.writing_until = writes.then(|| now + PAUSE);
+        writes
     }
 
     /// Number of the call.
@@ -113,7 +135,10 @@ impl Approve {
             line.spans.insert(0, look.span(" ".to_owned(), Role::Popup));
             line
         }));
-        lines.push(if hidden > 0 || self.from > 0 {
+        lines.push(if self.writing_until.is_some() {
+            let words = " what you write goes on to the cell until you pause for a second";
+            look.span(text::fit(words, columns), Role::Warn).into()
+        } else if hidden > 0 || self.from > 0 {
             look.span(format!(" {hidden} more lines below · ↑ ↓"), Role::Dim)
                 .into()
         } else {

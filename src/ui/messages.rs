@@ -158,7 +158,7 @@ pub(crate) fn lines(
 /// The text of a message as lines, DSPy's field headers coloured.
 pub(crate) fn body(content: &str, columns: usize, look: Look<'_>) -> Vec<Line<'static>> {
     let mut out = Vec::new();
-    for line in content.lines() {
+    for line in text::shortened(content).lines() {
         let header = line.trim_start().starts_with("[[ ##");
         let style = look.style(if header {
             Role::CodeFunction

@@ -2,6 +2,8 @@
 //!
 //! Everything that comes from outside passes through here on its way to a line.
 
+use std::borrow::Cow;
+
 use ansi_to_tui::IntoText as _;
 use ratatui::style::{Color, Style};
 use ratatui::text::{Line, Span};
@@ -98,6 +100,24 @@ fn wrap_one(line: &Line<'static>, columns: usize, out: &mut Vec<Line<'static>>) 
         out.push(Line::from(spans));
         start = end;
     }
+}
+
+/// Bytes of one text that a pane lays out: more than anybody reads there.
+const READ: usize = 256 * 1024;
+
+/// Beginning and end of a text that is too long to be laid out, and how much is between.
+pub(crate) fn shortened(text: &str) -> Cow<'_, str> {
+    if text.len() <= READ {
+        return Cow::Borrowed(text);
+    }
+    let head = text.floor_char_boundary(READ * 3 / 4);
+    let tail = text.ceil_char_boundary(text.len() - READ / 4);
+    let (head, rest) = text.split_at(head);
+    let (between, tail) = rest.split_at(tail - head.len());
+    let left_out = count(between.chars().count() as u64);
+    Cow::Owned(format!(
+        "{head}\n\n… {left_out} characters are not shown here; `y` copies all of it …\n\n{tail}"
+    ))
 }
 
 /// Plain text as lines of one style, wrapped.

@@ -66,6 +66,32 @@ fn r37_a_call_is_asked_for_once() {
     assert!(shown(&mut screen, &state).contains("Allow launch?"));
 }
 
+/// R37: a window that comes up while a person writes takes none of the keys meant for
+/// the cell, and allows nothing by them.
+#[test]
+fn r37_what_is_being_written_answers_nothing() {
+    let mut state = build::session();
+    let mut screen = screen(&state);
+    for letter in ["k", "e"] {
+        key(&mut screen, &state, letter);
+    }
+    state.approvals.waiting = vec![waiting(1, "launch", json!({}))];
+    screen.update(&state, Input::StateChanged);
+    for letter in ["y", "a", "n"] {
+        assert!(submitted(&key(&mut screen, &state, letter)).is_empty());
+    }
+    let shown = draw(&mut screen, &state, 100, 30);
+    assert!(shown.contains("Allow launch?"), "{shown}");
+    assert!(shown.contains("keyan"), "{shown}");
+    assert!(shown.contains("until you pause"), "{shown}");
+    // Ctrl-C is meant for what runs, whenever it comes.
+    let stopped = submitted(&key(&mut screen, &state, "Ctrl-C"));
+    assert!(
+        stopped.iter().any(|(what, _)| *what == "cancel"),
+        "{stopped:?}"
+    );
+}
+
 /// A cell's question is answered under its number, and asked once.
 #[test]
 fn input_is_asked_for_once() {

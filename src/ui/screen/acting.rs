@@ -64,7 +64,15 @@ impl Screen {
     }
 
     pub(super) fn key(&mut self, key: KeyEvent, cx: &mut Context<'_>) {
-        if let Some(mut overlay) = self.overlay.take() {
+        let mut overlay = self.overlay.take();
+        if let Some(Overlay::Approve(approve)) = &mut overlay
+            && approve.lets_through(key)
+        {
+            self.key(key, cx);
+            self.overlay = overlay;
+            return;
+        }
+        if let Some(mut overlay) = overlay {
             match overlay.key(key, cx) {
                 Outcome::Stay => self.overlay = Some(overlay),
                 Outcome::Close => {

@@ -6,9 +6,9 @@ use super::Screen;
 use crate::app::{InputWanted, OperationResult, State};
 use crate::protocol::error::ErrorClass;
 use crate::session::event::Level;
-use crate::ui::View;
 use crate::ui::context::{self, Context, Purpose, Toast};
 use crate::ui::overlay::Overlay;
+use crate::ui::{Focus, View};
 
 impl Screen {
     pub(super) fn answered(
@@ -120,6 +120,15 @@ impl Screen {
                 .find(|it| self.answered.approval < Some(it.id))
                 .map(|it| Overlay::approve(it, state)),
         };
+        let asked = asked.map(|mut asked| {
+            if let Overlay::Approve(approve) = &mut asked
+                && self.focus == Focus::Editor
+                && !self.notebook.editor.is_empty()
+            {
+                approve.amid_writing();
+            }
+            asked
+        });
         match (asked, &self.overlay) {
             (None, Some(Overlay::Health(_))) => {}
             (asked, _) => self.overlay = asked,

@@ -359,11 +359,12 @@ impl Detail {
             for (part, name) in [(Part::Request, "request"), (Part::Response, "response")] {
                 out.push(Line::styled(name, look.style(Role::Label)));
                 let body = self.body(exchange, part).unwrap_or("reading…");
-                let pretty = serde_json::from_str::<Value>(body)
+                let body = text::shortened(body);
+                let pretty = serde_json::from_str::<Value>(&body)
                     .ok()
                     .and_then(|it| serde_json::to_string_pretty(&it).ok());
                 out.extend(text::plain(
-                    pretty.as_deref().unwrap_or(body),
+                    pretty.as_deref().unwrap_or(&body),
                     look.style(Role::Text),
                     columns,
                 ));
