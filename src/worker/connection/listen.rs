@@ -22,6 +22,10 @@ use crate::worker::socket::ReadHalf;
 /// How long a worker may live on after its socket was closed.
 const AFTER_HANGUP: Duration = Duration::from_secs(1);
 
+/// How long printed text waits for more of it: nobody sees it, and a flood of lines is
+/// not a flood of events.
+const MORE_PRINTED: Duration = Duration::from_millis(2);
+
 /// Most printed text that is passed on at once, bytes.
 const MOST_PRINTED: usize = 64 * 1024;
 
@@ -52,6 +56,8 @@ struct Printed {
     run: RunId,
     stderr: bool,
     text: String,
+    /// When it goes to the host at the latest.
+    due: Instant,
 }
 
 impl Listener {
@@ -88,14 +94,16 @@ impl Listener {
     pub(super) async fn run(mut self, mut socket: ReadHalf) {
         let death = loop {
             let deadline = self.deadline;
+            let printed = self.printed.as_ref().map(|printed| printed.due);
             tokio::select! {
                 biased;
                 read = socket.read() => match read {
                     Ok(bytes) if !bytes.is_empty() => self.take_messages(bytes),
                     _ => break self.last_words().await,
                 },
-                text = self.stdout.lines() => self.host.output(self.number, false, &text),
-                text = self.stderr.lines() => self.host.output(self.number, true, &text),
+                text = self.stdout.lines() => self.piped(false, &text),
+                text = self.stderr.lines() => self.piped(true, &text),
+                () = due(printed) => self.pass_printed_on(),
                 () = due(deadline) => self.give_up(),
                 death = &mut self.ended => {
                     self.read_rest(&mut socket).await;
@@ -106,6 +114,7 @@ impl Listener {
         let death = death
             .and_then(Result::ok)
             .unwrap_or_else(|| Death::lost("nobody waited for it"));
+        self.pass_printed_on();
         self.drain_pipes();
         self.finish(death);
     }
@@ -155,11 +164,9 @@ impl Listener {
                 }
             }
         }
-        self.pass_printed_on();
     }
 
-    /// Takes printed text in. What was read at once is passed on at once: a flood of
-    /// lines is not a flood of events, and nothing waits for more to come.
+    /// Takes printed text in, to be passed on with what comes right after it.
     fn print(&mut self, new: Printed) {
         if let Some(held) = &mut self.printed
             && (held.cell, held.run, held.stderr) == (new.cell, new.run, new.stderr)
@@ -212,6 +219,7 @@ impl Listener {
                     run,
                     stderr,
                     text,
+                    due: Instant::now() + MORE_PRINTED,
                 });
             }
             other => other,
@@ -333,6 +341,12 @@ impl Listener {
             self.shared.complete(id, Err(error));
         }
         self.host.event(self.number, warning(text));
+    }
+
+    /// Text of a pipe, behind what was printed before it came.
+    fn piped(&mut self, stderr: bool, text: &str) {
+        self.pass_printed_on();
+        self.host.output(self.number, stderr, text);
     }
 
     fn drain_pipes(&mut self) {
