@@ -173,7 +173,7 @@ async fn beside_optimizers(core: &mut Core, many: usize) -> Result<Vec<f64>, Ope
 async fn optimize_on(handle: Handle) -> Result<(), OperationError> {
     for _ in 0..100 {
         let arguments = json!({"program": "qa", "dataset": "all", "lm": "demo",
-            "options": {"max_bootstrapped_demos": 1}, "num_threads": 8});
+            "options": {"max_bootstrapped_demos": 1}, "num_threads": 8, "fresh": true});
         handle.call("optimize_prompt", arguments).await?;
     }
     Ok(())

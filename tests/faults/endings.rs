@@ -42,7 +42,12 @@ fn r94_a_signal_during_a_cell_ends_it_in_good_order() {
         (Signal::SIGHUP, 129),
     ] {
         let home = Home::new();
-        let mut exec = Exec::start(&home, &["--new", "told"]);
+        // Whoever started these tests may ignore hang-ups (`nohup`); then it does, too.
+        let mut hearing = Command::new("env");
+        hearing
+            .args(["--default-signal=HUP,INT,TERM"])
+            .arg(workbench());
+        let mut exec = Exec::spawn(&home, hearing, &["--new", "told"]);
         exec.cell("before = 1");
         let mark = home.work().join("begun");
         let source =

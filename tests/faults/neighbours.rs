@@ -16,6 +16,9 @@ const NOBODY: u32 = 65534;
 /// Says which of a process's files open, and in which of them the key is. Memory is
 /// read where a process has its environment: on its stack.
 const SPY: &str = r#"
+begun() {
+    until tr '\0' ' ' <"/proc/$1/cmdline" | grep -q '^sleep'; do :; done
+}
 spy() {
     for file in environ maps mem; do
         if (: <"/proc/$1/$file") 2>/dev/null; then echo "$file opens"; else echo "$file refused"; fi
@@ -89,7 +92,7 @@ fn no_process_of_the_same_user_reads_the_key_out_of_the_workbench() {
     let script = format!("spy {} {KEY}", exec.pid());
     assert_eq!(spy(user, &script, &[]), NOTHING);
     // The spy is good at it, where it may.
-    let script = format!("sleep 60 & spy $! {KEY}; kill $!");
+    let script = format!("sleep 60 & begun $!; spy $! {KEY}; kill $!");
     assert_eq!(spy(user, &script, &[("OPENAI_API_KEY", KEY)]), EVERYTHING);
     exec.close();
 }
@@ -121,7 +124,7 @@ fn no_child_of_a_cell_reads_the_key_out_of_the_workbench() {
     assert!(!said.contains("opens") && !said.contains("tells"), "{said}");
     let said = spied(
         &mut exec,
-        "sleep 60 & spy $! canary-other; kill $!",
+        "sleep 60 & begun $!; spy $! canary-other; kill $!",
         "canary-other",
     );
     assert!(said.contains(&EVERYTHING.replace('\n', "\\n")), "{said}");
